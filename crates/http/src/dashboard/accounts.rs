@@ -21,6 +21,9 @@ use super::show::{self, Fault};
 use super::table::{self, Column};
 use crate::state::AppState;
 
+/// The plan that is proposed for the first account, which is the operator's own most of the time.
+const OWN_PLAN: &str = "unlimited";
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/app/accounts", get(list).post(add))
@@ -96,11 +99,16 @@ async fn page(
     let page = PageRequest { before, limit: ACCOUNTS_PAGE_MAX };
     let accounts = state.core().accounts(&operator, page).await?;
     let plans = state.core().plans(&operator).await?;
-    let chosen = if form.plan.is_empty() { DEFAULT_PLAN } else { form.plan.as_str() };
+    let is_first = accounts.items.is_empty() && before.is_none();
+    let chosen = match form.plan.as_str() {
+        "" if is_first => OWN_PLAN,
+        "" => DEFAULT_PLAN,
+        plan => plan,
+    };
     let last = accounts.items.last().filter(|_| accounts.has_more);
     let body = html! {
         h1 { (words.accounts) }
-        @if accounts.items.is_empty() && before.is_none() { p.empty { (words.no_accounts) } }
+        @if is_first { p.empty { (words.no_accounts) } }
         @else { (table(person, &accounts.items)) }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }

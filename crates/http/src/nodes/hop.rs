@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, Response, Uri};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use domain::ids::{DeviceId, NodeId};
 use domain::node::NodeAddress;
@@ -163,6 +163,11 @@ async fn send(mut line: SendRequest<Body>, request: Request<Body>) -> Hop {
         Err(_) => return Hop::Unanswered,
     };
     let (mut head, body) = answer.into_parts();
+    // It did not take the request: its clock, or its secret key, is another one. Those of an older release
+    // have no mark; their 404 becomes a "try again".
+    if head.headers.remove(SIGNATURE).is_none() && head.status == StatusCode::NOT_FOUND {
+        return Hop::NotReached;
+    }
     remove_those_of_connection(&mut head.headers);
     Hop::Answered(Response::from_parts(head, Body::new(body)))
 }

@@ -11,7 +11,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::any;
 use tower::ServiceExt as _;
 
-use super::sign::{SIGNATURE, Signed, hash};
+use super::sign::{SIGNATURE, Signed, TAKEN, hash};
 use super::{HOP_BODY_BYTES_MAX, PREFIX, SentOn};
 use crate::api_error::{ApiError, ErrorShape as _};
 use crate::native::V1;
@@ -41,7 +41,10 @@ async fn answer(
         parts.extensions.insert(ConnectInfo(SocketAddr::new(client, 0)));
     }
     let answered = inner.oneshot(Request::from_parts(parts, Body::from(body))).await;
-    answered.into_response()
+    let mut answer = answered.into_response();
+    // A 404 without it is of a node that did not take the request.
+    answer.headers_mut().insert(SIGNATURE, TAKEN);
+    answer
 }
 
 /// What the signature says; the request is then as it was at the first node.

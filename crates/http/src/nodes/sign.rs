@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 /// The header with time, client, hash of the body, and signature.
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-gerbang-node");
+/// What that header says in an answer.
+pub(super) const TAKEN: HeaderValue = HeaderValue::from_static("taken");
 /// By how much the clocks of nodes may differ, with the time that a request takes.
 const AGE_MAX: SignedDuration = SignedDuration::from_secs(30);
 

@@ -23,6 +23,8 @@ enum Fate {
     Dies,
     /// It takes connections, or its kernel does, and nothing more.
     IsFrozen,
+    /// It does not take it, because its clock is another one.
+    Refuses,
     /// It answers after it has been asked twice whether it lives.
     TakesItsTime,
 }
@@ -37,6 +39,10 @@ async fn other_node(fate: Fate) -> (String, mpsc::UnboundedReceiver<String>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             if fate != Fate::IsFrozen {
                 let request = request(&mut stream).await;
+                if fate == Fate::Refuses {
+                    answer(&mut stream, "404 Not Found").await;
+                    continue;
+                }
                 if request.starts_with("GET /internal/healthz") {
                     answer(&mut stream, "200 OK").await;
                     looks += 1;
@@ -169,6 +175,14 @@ async fn a_node_that_is_not_reached_has_done_nothing() {
     let answer = pair(&app).of(&app.router).await.expect(503);
     assert_eq!(answer.json()["code"], "unavailable");
     assert_eq!(answer.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_take_a_request_has_done_nothing() {
+    let (url, _requests) = other_node(Fate::Refuses).await;
+    let app = app_beside(&url).await;
+    let answer = pair(&app).of(&app.router).await.expect(503);
+    assert_eq!(answer.json()["code"], "unavailable");
 }
 
 /// Its registration lasts for an hour: without a look at the node the caller would wait as long.
