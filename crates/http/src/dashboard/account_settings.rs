@@ -10,8 +10,8 @@ use domain::error::Error;
 use domain::ids::AccountId;
 use domain::message::{Direction, MessageState};
 use domain::person::Role;
-use domain::ports::{MessageFilter, PageRequest};
-use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX};
+use domain::ports::MessageFilter;
+use domain::service::NAME_CHARS_MAX;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -204,16 +204,7 @@ async fn ask_delete(
     let (own, operator) = (SettingsWords::of(person.lang), operator(&person)?);
     let account = state.core().account(&operator, AccountId(id(&text, "account")?)).await?;
     let inside = state.core().in_account(&operator, account.id).await?;
-    let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
-    let mut devices = 0;
-    loop {
-        let some = state.core().devices(&inside, page).await?;
-        devices += some.items.len();
-        page.before = some.items.last().map(|device| device.number_id.0);
-        if !some.has_more {
-            break;
-        }
-    }
+    let devices = state.core().device_counts(&inside).await?.all;
     let waiting = MessageFilter {
         direction: Some(Direction::Out),
         states: vec![MessageState::Scheduled, MessageState::Queued],

@@ -133,7 +133,7 @@ fn figures(person: &Person, progress: &BatchProgress) -> Markup {
     }
 }
 
-/// Some of those that were not sent.
+/// Some of the messages that were not sent.
 async fn failed(
     state: &AppState,
     person: &Person,

@@ -235,6 +235,18 @@ async fn changed_device(
     Ok(device)
 }
 
+/// The group that a question is about, and the path of its page.
+async fn asked_group(
+    state: &AppState,
+    person: &Person,
+    (device, group): (&str, &str),
+) -> Result<(GroupDetails, String), Error> {
+    let device = changed_device(state, person, device).await?;
+    let details = state.core().group(person.principal(), device, group).await?;
+    let path = group_path(device, &details.group);
+    Ok((details, path))
+}
+
 /// What a form changes of a group.
 fn changes(form: &ChangeForm, details: &GroupDetails) -> Vec<GroupSetting> {
     let (announce, locked) = (!form.announce.is_empty(), !form.locked.is_empty());
@@ -342,9 +354,7 @@ async fn ask_new_invite(
     Path((device, group)): Path<(String, String)>,
 ) -> PageResult {
     let own = GroupWords::of(person.lang);
-    let device = changed_device(&state, &person, &device).await?;
-    let details = state.core().group(person.principal(), device, &group).await?;
-    let back = group_path(device, &details.group);
+    let (details, back) = asked_group(&state, &person, (&device, &group)).await?;
     let confirm = Confirm {
         title: own.new_invite,
         what: html! { p { (details.group.name) } p { (own.new_invite_help) } },
@@ -384,9 +394,7 @@ async fn ask_leave(
     Path((device, group)): Path<(String, String)>,
 ) -> PageResult {
     let own = GroupWords::of(person.lang);
-    let device = changed_device(&state, &person, &device).await?;
-    let details = state.core().group(person.principal(), device, &group).await?;
-    let back = group_path(device, &details.group);
+    let (details, back) = asked_group(&state, &person, (&device, &group)).await?;
     let title = with(own.leave_title, &details.group.name);
     let warning = with(own.leave_warning, details.participants.len());
     let confirm = Confirm {

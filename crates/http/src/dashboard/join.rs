@@ -8,7 +8,7 @@ use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use domain::error::Error;
 use domain::key::Secret;
-use domain::person::{Link, PASSWORD_CHARS_MIN, Place};
+use domain::person::{Link, Place};
 use maud::html;
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use super::caller::{Stranger, read_form, typed};
 use super::failure::{PageResult, redirect};
 use super::layout;
 use super::once;
-use super::passwords::is_acceptable;
+use super::passwords::{password_fault, password_field};
 use super::people::role_word;
 use super::show::{Fault, with};
 use super::words::{Lang, words};
@@ -70,7 +70,7 @@ async fn show(
     };
     let account = state.core().account_name(place).await?;
     let form = JoinForm { key: once::new_key(&state), ..JoinForm::default() };
-    Ok(page(StatusCode::OK, stranger.lang, (place, account.as_deref()), &form, None))
+    Ok(page(stranger.lang, (place, account.as_deref()), &form, None))
 }
 
 async fn join(
@@ -86,18 +86,10 @@ async fn join(
     let core = state.core();
     let Ok(Link::Join(place)) = core.link(&link).await else { return Ok(used_up(lang)) };
     let account = core.account_name(place).await?;
-    let refused = |field, message: &str| {
-        let fault = Fault::of(field, message.to_owned());
-        Ok(page(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            lang,
-            (place, account.as_deref()),
-            &form,
-            Some(&fault),
-        ))
-    };
-    if !is_acceptable(&form.password) {
-        return refused("password", &with(words.password_rule, PASSWORD_CHARS_MIN));
+    let at_fault = |fault: &Fault| Ok(page(lang, (place, account.as_deref()), &form, Some(fault)));
+    let refused = |message: &str| at_fault(&Fault::of("email", message.to_owned()));
+    if let Some(fault) = password_fault(lang, &form.password) {
+        return at_fault(&fault);
     }
     let password = state.passwords().hash(core, form.password.clone()).await?;
     match core.join(&link, &form.email, password).await {
@@ -107,8 +99,8 @@ async fn join(
             mode.set(response.headers_mut(), &session);
             Ok(response)
         }
-        Err(Error::Invalid { .. }) => refused("email", words.email_wrong),
-        Err(Error::Conflict(_)) => refused("email", words.email_taken),
+        Err(Error::Invalid { .. }) => refused(words.email_wrong),
+        Err(Error::Conflict(_)) => refused(words.email_taken),
         Err(Error::NotFound(_)) => Ok(used_up(lang)),
         Err(error) => Err(error.into()),
     }
@@ -145,7 +137,6 @@ async fn enter(
 }
 
 fn page(
-    status: StatusCode,
     lang: Lang,
     (place, account): (Place, Option<&str>),
     form: &JoinForm,
@@ -168,15 +159,11 @@ fn page(
             input #email name="email" type="email" required autocomplete="username"
                 value=(form.email) aria-describedby="email-fault";
             (Fault::beside(fault, "email"))
-            label for="password" { (words.password) }
-            input #password name="password" type="password" required minlength=(PASSWORD_CHARS_MIN)
-                autocomplete="new-password" aria-describedby="password-help password-fault";
-            span.help #password-help { (with(words.password_rule, PASSWORD_CHARS_MIN)) }
-            (Fault::beside(fault, "password"))
+            (password_field(lang, words.password, fault))
             button { (words.begin) }
         }
     };
-    layout::bare(status, lang, title, &body)
+    layout::bare(Fault::status(fault), lang, title, &body)
 }
 
 pub(super) fn used_up(lang: Lang) -> Response<Body> {

@@ -42,7 +42,7 @@ enum Certainty {
 /// Where the numbers stand.
 pub(super) fn number_column(names: &[String]) -> Option<usize> {
     let rated = names.iter().enumerate().filter_map(|(n, name)| Some((certainty(name)?, n)));
-    // The first of those that are equally sure.
+    // The first of the equally sure ones.
     rated.min_by_key(|(certainty, n)| (std::cmp::Reverse(*certainty), *n)).map(|(_, n)| n)
 }
 

@@ -1,4 +1,4 @@
-//! Passwords: hashed with argon2id, at most two at a time.
+//! Passwords: hashed with argon2id, at most two at a time; and the field for a new one.
 
 use std::sync::Arc;
 
@@ -8,7 +8,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use domain::error::{Error, Result};
 use domain::person::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 use domain::service::Core;
+use maud::{Markup, html};
 use tokio::sync::Semaphore;
+
+use super::show::{Fault, with};
+use super::words::Lang;
 
 /// Most that are hashed at a time: each takes 19 MiB and a core.
 const HASHED_MAX: usize = 2;
@@ -72,7 +76,24 @@ fn parts(stored: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(hash).ok()?))
 }
 
+/// The field of a new password.
+pub(super) fn password_field(lang: Lang, label: &str, fault: Option<&Fault>) -> Markup {
+    html! {
+        label for="password" { (label) }
+        input #password name="password" type="password" required minlength=(PASSWORD_CHARS_MIN)
+            autocomplete="new-password" aria-describedby="password-help password-fault";
+        span.help #password-help { (with(lang.words().password_rule, PASSWORD_CHARS_MIN)) }
+        (Fault::beside(fault, "password"))
+    }
+}
+
+/// What is wrong with a new password.
+pub(super) fn password_fault(lang: Lang, password: &str) -> Option<Fault> {
+    let rule = || with(lang.words().password_rule, PASSWORD_CHARS_MIN);
+    (!is_acceptable(password)).then(|| Fault::of("password", rule()))
+}
+
 /// Whether a new password is long enough, and not too long.
-pub(super) fn is_acceptable(password: &str) -> bool {
+fn is_acceptable(password: &str) -> bool {
     password.chars().count() >= PASSWORD_CHARS_MIN && password.len() <= PASSWORD_BYTES_MAX
 }

@@ -8,8 +8,8 @@ use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use domain::error::Error;
 use domain::key::Secret;
-use domain::person::{Link, PASSWORD_CHARS_MIN};
-use maud::{Markup, html};
+use domain::person::Link;
+use maud::html;
 use serde::Deserialize;
 
 use super::caller::{Stranger, read_form, typed};
@@ -17,7 +17,7 @@ use super::failure::PageResult;
 use super::join::used_up;
 use super::layout;
 use super::once;
-use super::passwords::is_acceptable;
+use super::passwords::{password_fault, password_field};
 use super::show::{Fault, with};
 use super::words::{Lang, words};
 use crate::state::AppState;
@@ -26,7 +26,6 @@ words! {
     /// The texts of this page.
     ResetWords
     title: "Choose a new password", "Pilih kata sandi baru";
-    password: "New password", "Kata sandi baru";
     set: "Set the password", "Simpan kata sandi";
     done: "The password is set. Sign in as {}.", "Kata sandi sudah disimpan. Masuk sebagai {}.";
 }
@@ -47,23 +46,6 @@ struct ResetForm {
     key: String,
 }
 
-/// The field of a new password.
-pub(super) fn password_field(lang: Lang, fault: Option<&Fault>) -> Markup {
-    html! {
-        label for="password" { (ResetWords::of(lang).password) }
-        input #password name="password" type="password" required minlength=(PASSWORD_CHARS_MIN)
-            autocomplete="new-password" aria-describedby="password-help password-fault";
-        span.help #password-help { (with(lang.words().password_rule, PASSWORD_CHARS_MIN)) }
-        (Fault::beside(fault, "password"))
-    }
-}
-
-/// What is wrong with a new password.
-pub(super) fn password_fault(lang: Lang, password: &str) -> Option<Fault> {
-    let rule = || with(lang.words().password_rule, PASSWORD_CHARS_MIN);
-    (!is_acceptable(password)).then(|| Fault::of("password", rule()))
-}
-
 async fn show(
     State(state): State<AppState>,
     Path(link): Path<String>,
@@ -81,7 +63,7 @@ fn page(lang: Lang, key: &str, fault: Option<&Fault>) -> Response<Body> {
         h1 { (own.title) }
         form.stack method="post" {
             (once::field(key))
-            (password_field(lang, fault))
+            (password_field(lang, lang.words().new_password, fault))
             button { (own.set) }
         }
     };

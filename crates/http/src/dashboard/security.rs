@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::caller::{Nothing, Person, Posted};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
-use super::reset_page::{password_fault, password_field};
+use super::passwords::{password_fault, password_field};
 use super::show::Fault;
 use super::words::words;
 use crate::net::share_of;
@@ -117,7 +117,7 @@ fn password_form(person: &Person, fault: Option<&Fault>) -> Markup {
             input #current name="current" type="password" required
                 autocomplete="current-password" aria-describedby="current-fault";
             (Fault::beside(fault, "current"))
-            (password_field(person.lang, fault))
+            (password_field(person.lang, person.words().new_password, fault))
             button { (own.change_password) }
         }
     }

@@ -107,6 +107,7 @@ words! {
     sign_out: "Sign out", "Keluar";
     email: "Email", "Email";
     password: "Password", "Kata sandi";
+    new_password: "New password", "Kata sandi baru";
     login_wrong: "Email or password is wrong.", "Email atau kata sandi salah.";
     login_help: "No access yet? Ask for an invitation link. The first operator's link is printed by", "Belum punya akses? Minta tautan undangan. Tautan operator pertama ditampilkan oleh";
     too_many_tries: "Too many tries. Wait and try again; minutes left: {}.", "Terlalu banyak percobaan. Tunggu lalu coba lagi; sisa menit: {}.";
