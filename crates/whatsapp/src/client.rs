@@ -184,8 +184,9 @@ impl Session {
 
         let sockets = Arc::new(network.sockets);
         let leases = shared.config.leases.clone();
+        let line = online.line.clone();
         let sockets =
-            WatchedFactory::new(sockets, attempt.clone(), barrier.clone(), leases, device);
+            WatchedFactory::new(sockets, line, attempt.clone(), barrier.clone(), leases, device);
 
         let is_linked = record.get_device_snapshot().pn.is_some();
         let runtime: Arc<dyn Runtime> =

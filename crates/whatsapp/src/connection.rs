@@ -22,6 +22,7 @@ use crate::receipts::Reports;
 use crate::restrictions::Restrictions;
 use crate::stanzas::SentStanzas;
 use crate::timers::Timers;
+use crate::wire::Line;
 
 /// The client of a device, while it is ready to send.
 #[derive(Default)]
@@ -40,6 +41,7 @@ pub(crate) struct Online {
     pub(crate) history_turn: Arc<HistoryTurn>,
     /// The requests for older messages that the phone has not answered.
     pub(crate) asked: Arc<Asked>,
+    pub(crate) line: Arc<Line>,
 }
 
 impl Online {

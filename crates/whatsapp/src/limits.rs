@@ -63,6 +63,8 @@ pub(crate) const LOGIN_TURN_MAX: Duration = Duration::from_secs(15);
 
 /// Longest wait for WhatsApp to confirm a logout.
 pub(crate) const LOGOUT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for a socket to close over which nothing is sent any more.
+pub(crate) const CUT_MAX: Duration = Duration::from_secs(1);
 /// Longest wait for a client to write what it still has to write.
 pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(12);
 /// Longest wait for one message to be encrypted and written.

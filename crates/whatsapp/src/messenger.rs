@@ -26,7 +26,7 @@ use domain::ports::{
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::Client;
 
@@ -288,6 +288,10 @@ impl Messenger for WhatsappMessenger {
 
     async fn disconnect(&self, device: DeviceId) {
         let slot = self.slot(device);
+        if !self.shared.config.leases.may_send(device, Instant::now().into_std()) {
+            // Another node may run the device before what this one has is written down.
+            slot.online.line.cut().await;
+        }
         let mut pairing = slot.pairing.lock().await;
         slot.end(&mut pairing).await;
     }

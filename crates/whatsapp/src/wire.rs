@@ -4,8 +4,8 @@
 //! device's status is visible from outside: whether the socket opened, and whether the client itself
 //! closed it after the server's first answer, which it does when the certificate is not valid.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use async_channel::{Receiver, WeakReceiver};
 use async_trait::async_trait;
@@ -14,10 +14,10 @@ use domain::ids::DeviceId;
 use domain::leases::Leases;
 use domain::proxy::ProxyFault;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 
-use crate::limits::HANDSHAKE_MAX;
+use crate::limits::{CUT_MAX, HANDSHAKE_MAX};
 use crate::receipts::SendBarrier;
 
 /// How far an attempt got.
@@ -49,10 +49,27 @@ impl Attempt {
     }
 }
 
+/// The socket of a device's newest attempt, while it is in use.
+#[derive(Default)]
+pub(crate) struct Line(Mutex<Option<Weak<dyn Transport>>>);
+
+impl Line {
+    /// Closes it. A client that closes it writes down first what it has, which takes as long as the store.
+    pub(crate) async fn cut(&self) {
+        let socket = self.0.lock().as_ref().and_then(Weak::upgrade);
+        if let Some(socket) = socket
+            && timeout(CUT_MAX, socket.disconnect()).await.is_err()
+        {
+            tracing::warn!("a socket took long to close");
+        }
+    }
+}
+
 /// Opens sockets for one device, records how far they got, and reads no faster than receipts are
 /// stored.
 pub(crate) struct WatchedFactory {
     sockets: Arc<dyn TransportFactory>,
+    line: Arc<Line>,
     attempt: Arc<Attempt>,
     barrier: Arc<SendBarrier>,
     leases: Arc<Leases>,
@@ -60,15 +77,16 @@ pub(crate) struct WatchedFactory {
 }
 
 impl WatchedFactory {
-    /// Watches the sockets that `sockets` opens; `barrier` delays what they send, and `leases` end it.
+    /// Watches the sockets that `sockets` opens and keeps the newest in `line`; `barrier` delays what they send, and `leases` end it.
     pub(crate) fn new(
         sockets: Arc<dyn TransportFactory>,
+        line: Arc<Line>,
         attempt: Arc<Attempt>,
         barrier: Arc<SendBarrier>,
         leases: Arc<Leases>,
         device: DeviceId,
     ) -> Self {
-        Self { sockets, attempt, barrier, leases, device }
+        Self { sockets, line, attempt, barrier, leases, device }
     }
 }
 
@@ -85,6 +103,7 @@ impl TransportFactory for WatchedFactory {
             }
         })?;
         self.attempt.set(Progress::Open);
+        *self.line.0.lock() = Some(Arc::downgrade(&socket));
         let watched = Watched {
             socket,
             events: events.downgrade(),
@@ -196,7 +215,7 @@ mod tests {
         attempt: Arc<Attempt>,
         barrier: Arc<SendBarrier>,
     ) -> WatchedFactory {
-        WatchedFactory::new(sockets, attempt, barrier, Arc::default(), DEVICE)
+        WatchedFactory::new(sockets, Arc::default(), attempt, barrier, Arc::default(), DEVICE)
     }
 
     #[tokio::test]
@@ -205,7 +224,9 @@ mod tests {
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
         let leases = Arc::new(Leases::default());
         let barrier = Arc::new(SendBarrier::new());
-        let factory = WatchedFactory::new(sockets, Arc::default(), barrier, leases.clone(), DEVICE);
+        let line = Arc::default();
+        let factory =
+            WatchedFactory::new(sockets, line, Arc::default(), barrier, leases.clone(), DEVICE);
         let (socket, _events) = factory.create_transport().await.unwrap();
         socket.send(Bytes::new()).await.unwrap();
         leases.fence();

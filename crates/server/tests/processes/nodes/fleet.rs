@@ -230,6 +230,11 @@ impl Fleet {
         figures.find(|(found, _)| *found == name)?.1.parse().ok()
     }
 
+    /// How many devices are connected, by WhatsApp's count.
+    pub async fn connected(&self) -> f64 {
+        self.simulator.connected().await
+    }
+
     /// How often devices have logged in at WhatsApp.
     pub async fn logins(&self) -> u64 {
         self.simulator.counter("logins").await

@@ -86,6 +86,11 @@ impl Simulator {
         stats["counters"][name].as_u64().unwrap_or_else(|| panic!("a counter {name}: {stats}"))
     }
 
+    /// How many devices are connected to it.
+    pub async fn connected(&self) -> f64 {
+        self.api.get("/stats").await["online_devices"].as_f64().unwrap()
+    }
+
     /// Sets the faults; `{}` ends all.
     pub async fn set_faults(&self, faults: Value) {
         self.api.put("/faults", faults).await;
