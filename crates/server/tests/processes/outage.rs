@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::support::api::Api;
 use crate::support::env;
@@ -71,4 +73,64 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
     .await;
     println!("{crashes} crashes of the database, lost 0, back after {slowest:?} at most");
     assert!(gateway.process.stop().await.success());
+}
+
+/// How long the gateway may take when its connections to the database fall silent, in seconds: it waits for
+/// answers on each, and then closes them.
+const SILENCE_S_MAX: u64 = 60;
+
+/// Forwards connections. Those that are there when it falls silent are neither closed nor heard of any more.
+async fn forward(to: String, silence: watch::Receiver<u32>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let (to, mut silence) = (to.clone(), silence.clone());
+            silence.mark_unchanged();
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(to).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut here, &mut there) => {}
+                    _ = silence.changed() => std::future::pending::<()>().await,
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_the_database_that_fall_silent_are_left() {
+    let postgres = OwnPostgres::start().await;
+    let simulator = Simulator::start().await;
+    let (silence, heard) = watch::channel(0);
+    let url = postgres.url();
+    let (_, server) = url.split_once('@').unwrap();
+    let (server, _) = server.split_once('/').unwrap();
+    let url = url.replace(server, &forward(server.to_owned(), heard).await);
+    let gateway = Gateway::start(&simulator, &[("GERBANG_DATABASE_URL", &url)]).await;
+    let account = gateway.operator().make_account("silence", "unlimited").await;
+    let device = account.make_linked_device(&simulator, SHOP).await;
+    let load = tokio::spawn({
+        let (account, device) = (account.clone(), device.clone());
+        async move {
+            // Until one is not answered any more.
+            for n in 0.. {
+                let body = json!({ "device": device, "to": CUSTOMER, "text": format!("load {n}") });
+                if account.try_call("POST", "/v1/messages", Some(body)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    moment(Duration::from_secs(1)).await;
+    silence.send_modify(|count| *count += 1);
+    let silent_at = Instant::now();
+    until("it sends again", SILENCE_S_MAX, async || {
+        let sent = sends(&account, &device, "after the silence");
+        tokio::time::timeout(Duration::from_secs(5), sent).await.ok().flatten()
+    })
+    .await;
+    println!("back {:?} after the connections fell silent", silent_at.elapsed());
+    load.abort();
 }

@@ -17,7 +17,7 @@ use crate::sql::{Invalidation, SqlResult, Tx, params, to_json};
 
 /// How often changes are read without a hint.
 const READ_EVERY: Duration = Duration::from_millis(500);
-/// How long a read may take before the cache is not trusted any more.
+/// How long a read may take before the cache is not trusted any more, and a removal before it is left.
 const READ_MAX: Duration = Duration::from_millis(500);
 /// How long after it was written a change may be committed. A node that has read nothing for as long clears its
 /// cache.
@@ -90,50 +90,47 @@ impl Follower {
             if !self.pool.leases.is_fenced() {
                 continue;
             }
-            match timeout(READ_MAX, self.read(&mut seen)).await {
-                Ok(Ok(())) => {
+            match self.pool.run(READ_MAX, |tx| Box::pin(read(tx))).await {
+                Ok(changes) => {
+                    self.follow(changes, &mut seen);
                     if read_at.elapsed() >= COMMIT_MAX {
                         self.cache.clear();
                     }
                     self.cache.set_trusted(true);
                     read_at = Instant::now();
                 }
-                Ok(Err(_)) | Err(_) => self.cache.set_trusted(false),
+                Err(_) => self.cache.set_trusted(false),
             }
             if removed_at.elapsed() >= KEPT {
                 removed_at = Instant::now();
                 // What is left is removed by the next one.
-                let _ = self.remove_old().await;
+                let _ = self.pool.run(READ_MAX, |tx| Box::pin(remove_old(tx))).await;
             }
         }
     }
 
-    async fn read(&self, seen: &mut HashSet<i64>) -> SqlResult<()> {
-        const READ: &str = "SELECT id, what FROM cache_changes WHERE at > now_ms() - $1";
-        let mut tx = self.pool.acquire().await?;
-        let mut now = HashSet::new();
-        let mut touched = Vec::new();
-        for mut row in tx.query(READ, params![millis(COMMIT_MAX)]).await? {
-            let (id, what) = (row.int()?, row.text()?);
-            if !seen.contains(&id) {
-                touched.extend(named(&what));
-            }
-            now.insert(id);
-        }
-        *seen = now;
+    /// Forgets what was changed since the last time.
+    fn follow(&self, changes: Vec<(i64, String)>, seen: &mut HashSet<i64>) {
+        let new = changes.iter().filter(|(id, _)| !seen.contains(id));
+        let touched: Vec<Invalidation> = new.flat_map(|(_, what)| named(what)).collect();
+        *seen = changes.into_iter().map(|(id, _)| id).collect();
         self.cache.forget(&touched);
         let is_of_keys = |what: &Invalidation| !matches!(what, Invalidation::Device(_));
         if touched.iter().any(is_of_keys) {
             self.keys_changed.send_modify(|count| *count += 1);
         }
-        Ok(())
     }
+}
 
-    async fn remove_old(&self) -> SqlResult<()> {
-        const REMOVE: &str = "DELETE FROM cache_changes WHERE at < now_ms() - $1";
-        let mut tx = self.pool.acquire().await?;
-        tx.execute(REMOVE, params![millis(KEPT)]).await.map(drop)
-    }
+async fn read(tx: &mut Tx) -> SqlResult<Vec<(i64, String)>> {
+    const READ: &str = "SELECT id, what FROM cache_changes WHERE at > now_ms() - $1";
+    let rows = tx.query(READ, params![millis(COMMIT_MAX)]).await?;
+    rows.into_iter().map(|mut row| Ok((row.int()?, row.text()?))).collect()
+}
+
+async fn remove_old(tx: &mut Tx) -> SqlResult<()> {
+    const REMOVE: &str = "DELETE FROM cache_changes WHERE at < now_ms() - $1";
+    tx.execute(REMOVE, params![millis(KEPT)]).await.map(drop)
 }
 
 #[cfg(test)]

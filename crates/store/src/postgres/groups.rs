@@ -12,9 +12,10 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::hints::Hint;
-use super::{Pool, end};
+use super::{ANSWER_MAX, Pool, end};
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Parts, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
@@ -86,7 +87,7 @@ async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
     while let Some(part) = parts.next() {
         let outcome = match pool.begin().await {
             Ok(mut tx) => {
-                let outcome = group.run(&mut tx, part.clone()).await;
+                let outcome = timeout(ANSWER_MAX, group.run(&mut tx, part.clone())).await;
                 end(pool, tx, outcome, cache).await
             }
             Err(error) => Err(error),

@@ -12,7 +12,7 @@ use domain::leases::Leases;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
 use sqlx::{Connection as _, PgPool};
 use tokio::sync::Notify;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 /// The channel; its payload says what is new.
 const CHANNEL: &str = "gerbang";
@@ -20,6 +20,10 @@ const CHANNEL: &str = "gerbang";
 const HINTS_MAX: usize = 64;
 /// Between two hints that are sent, and between two that are acted upon: a busy gateway has always something new.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long sending a hint may take.
+const SEND_MAX: Duration = Duration::from_secs(5);
+/// After so long without a hint it listens anew: a connection that is gone without a word says nothing for ever.
+const HEARD_MAX: Duration = Duration::from_secs(60);
 /// Between two tries to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -108,7 +112,8 @@ async fn send(options: PgConnectOptions, hints: Receiver<Hint>, leases: Arc<Leas
             }
         }
         if connection.is_none() {
-            connection = PgConnection::connect_with(&options).await.ok();
+            let connected = timeout(SEND_MAX, PgConnection::connect_with(&options)).await;
+            connection = connected.ok().and_then(Result::ok);
         }
         let Some(open) = &mut connection else {
             tries.tick().await;
@@ -117,7 +122,7 @@ async fn send(options: PgConnectOptions, hints: Receiver<Hint>, leases: Arc<Leas
         for hint in batch {
             let payload = hint.payload(own_node(&leases));
             let sent = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload);
-            if sent.execute(&mut *open).await.is_err() {
+            if !matches!(timeout(SEND_MAX, sent.execute(&mut *open)).await, Ok(Ok(_))) {
                 connection = None;
                 break;
             }
@@ -147,7 +152,7 @@ impl Listener {
             if let Ok(mut listener) = PgListener::connect_with(&pool).await
                 && listener.listen(CHANNEL).await.is_ok()
             {
-                while let Ok(Some(heard)) = listener.try_recv().await {
+                while let Ok(Ok(Some(heard))) = timeout(HEARD_MAX, listener.try_recv()).await {
                     self.hear(heard.payload());
                 }
             }

@@ -18,10 +18,13 @@ use std::time::Duration;
 
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::OpenError;
 use crate::cache::Cache;
@@ -43,6 +46,15 @@ pub(crate) use target::Target;
 const CONNECTIONS_MAX: u32 = 12;
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the beginning and the end of a transaction may take, and the work of a group. A server that is gone
+/// without a word, or behind a wire that is cut, closes no connection and answers nothing on it.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// The same for what is read.
+const READ_MAX: Duration = Duration::from_secs(15);
+/// The same for other writes: deleting an account with all it has takes long.
+const WRITE_MAX: Duration = Duration::from_secs(300);
+/// How long a connection that was not used for a while may take to show that it still works.
+const PING_MAX: Duration = Duration::from_secs(1);
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
@@ -89,8 +101,24 @@ impl Pool {
 
     async fn begin(&self) -> SqlResult<Tx> {
         let mut tx = self.acquire().await?;
-        tx.execute("BEGIN", &[]).await?;
+        in_time(&mut tx, "BEGIN").await?;
         Ok(tx)
+    }
+
+    /// Runs something outside a transaction. The connection on which it takes longer is closed: the pool would wait
+    /// without end for a silent one that is given back.
+    async fn run<T>(
+        &self,
+        longest: Duration,
+        work: impl for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>>,
+    ) -> SqlResult<T> {
+        let deadline = Instant::now() + longest;
+        let mut tx =
+            timeout_at(deadline, self.acquire()).await.unwrap_or_else(|_| Err(silent()))?;
+        timeout_at(deadline, work(&mut tx)).await.unwrap_or_else(|_| {
+            close(&mut tx);
+            Err(silent())
+        })
     }
 }
 
@@ -114,6 +142,11 @@ async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(SET).execute(connection).await.map(drop)
 }
 
+/// Whether a connection still answers.
+async fn works(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    Ok(matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(()))))
+}
+
 impl PostgreSql {
     /// Opens the database at `url`, which exists already.
     ///
@@ -127,6 +160,8 @@ impl PostgreSql {
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(works(connection)))
             .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_with(options.clone())
             .await
@@ -173,7 +208,7 @@ impl PostgreSql {
         let (pool, cache) = (self.pool.clone(), self.cache.clone());
         let task = async move {
             let mut tx = pool.begin().await?;
-            let outcome = work(&mut tx).await;
+            let outcome = timeout(WRITE_MAX, work(&mut tx)).await;
             end(&pool, tx, outcome, &cache).await
         };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
@@ -185,7 +220,7 @@ impl PostgreSql {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
         let pool = self.pool.clone();
-        let task = async move { work(&mut pool.acquire().await?).await };
+        let task = async move { pool.run(READ_MAX, work).await };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
 
@@ -206,25 +241,57 @@ impl PostgreSql {
     }
 }
 
+/// Begins or ends a transaction. A connection on which that fails is closed.
+async fn in_time(tx: &mut Tx, statement: &'static str) -> SqlResult<()> {
+    let done = timeout(ANSWER_MAX, tx.execute(statement, &[])).await;
+    let done = done.unwrap_or_else(|_| Err(silent()));
+    if done.is_err() {
+        close(tx);
+    }
+    done.map(drop)
+}
+
+/// Closes a connection once it is not used any more, in place of keeping it.
+fn close(tx: &mut Tx) {
+    if let ConnectionRole::Postgres(link) = &mut tx.link {
+        link.connection.close_on_drop();
+    }
+}
+
+fn silent() -> SqlError {
+    SqlError::Unavailable("PostgreSQL does not answer".into())
+}
+
 fn crashed() -> SqlError {
     SqlError::Fault("an operation did not end".into())
 }
 
-/// Commits what went well and rolls back the rest. A connection whose transaction did not end is
-/// closed.
-async fn end<T>(pool: &Pool, mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T> {
+/// Commits what went well and rolls back the rest. A connection whose transaction did not end, or that has
+/// fallen silent, is closed.
+async fn end<T>(
+    pool: &Pool,
+    mut tx: Tx,
+    outcome: Result<SqlResult<T>, Elapsed>,
+    cache: &Cache,
+) -> SqlResult<T> {
     let outcome = match outcome {
-        Ok(value) => changes::write(&mut tx).await.map(|()| value),
+        Ok(Ok(value)) => {
+            let noted = timeout(ANSWER_MAX, changes::write(&mut tx)).await;
+            noted.map(|noted| noted.map(|()| value))
+        }
         failed => failed,
     };
-    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = tx.execute(end, &[]).await;
+    let ended = match &outcome {
+        Ok(Ok(_)) => in_time(&mut tx, "COMMIT").await,
+        Ok(Err(_)) => in_time(&mut tx, "ROLLBACK").await,
+        Err(_) => {
+            close(&mut tx);
+            Err(silent())
+        }
+    };
     // After a failure too: a commit whose answer was lost may have happened.
     cache.forget(&tx.touched);
-    if let (Err(_), ConnectionRole::Postgres(link)) = (&ended, &mut tx.link) {
-        link.connection.close_on_drop();
-    }
-    let value = outcome?;
+    let value = outcome.unwrap_or_else(|_| Err(silent()))?;
     ended?;
     if !tx.touched.is_empty() {
         pool.hints.send(Hint::Changed);
