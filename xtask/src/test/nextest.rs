@@ -34,6 +34,7 @@ pub fn run(context: &mut Context<'_>) -> Result<()> {
     let (is_ok, closing_lines) = run_and_keep_summary(nextest)?;
     context.closing_lines = closing_lines;
     let is_ok = run_migrated(context)? && is_ok;
+    let is_ok = run_on_postgres(context, database.url())? && is_ok;
     if !context.root.join(PUBLISHED_TEXTS).is_dir() {
         let skipped = "\nskipped: the samples of the five services, whose texts are not here";
         context.closing_lines.push_str(skipped);
@@ -44,16 +45,35 @@ pub fn run(context: &mut Context<'_>) -> Result<()> {
 
 /// Runs the driver's tests once more, with accounts that address people by LID, as most real ones do.
 fn run_migrated(context: &mut Context<'_>) -> Result<bool> {
+    run_again(
+        context,
+        "with migrated accounts",
+        "binary(driver)",
+        &[("GERBANG_TEST_MIGRATED", "1")],
+    )
+}
+
+/// Runs the tests of the APIs and the dashboard once more, which have a store in memory otherwise.
+fn run_on_postgres(context: &mut Context<'_>, url: &str) -> Result<bool> {
+    let settings = [("GERBANG_TEST_STORE", "postgres"), ("GERBANG_TEST_POSTGRES_URL", url)];
+    run_again(context, "on PostgreSQL", "package(http-api)", &settings)
+}
+
+/// Runs some tests once more, otherwise set up, unless only some were asked for.
+fn run_again(
+    context: &mut Context<'_>,
+    how: &str,
+    which: &str,
+    settings: &[(&str, &str)],
+) -> Result<bool> {
     if !context.nextest_args.is_empty() {
         return Ok(true);
     }
     let mut nextest = tools::command(context.root, "cargo-nextest")?;
-    nextest.args(["nextest", "run", "--workspace"]).args(ALL_FEATURES);
-    nextest.args(["-E", "binary(driver)"]);
-    nextest.env("GERBANG_TEST_MIGRATED", "1");
+    nextest.args(["nextest", "run", "--workspace"]).args(ALL_FEATURES).args(["-E", which]);
+    nextest.envs(settings.iter().copied());
     let (is_ok, closing_lines) = run_and_keep_summary(nextest)?;
-    context.closing_lines.push_str("\nwith migrated accounts:\n");
-    context.closing_lines.push_str(&closing_lines);
+    context.closing_lines.push_str(&format!("\n{how}:\n{closing_lines}"));
     Ok(is_ok)
 }
 

@@ -1,4 +1,4 @@
-//! A gateway in memory with two customers, for the tests of this crate.
+//! A gateway with two customers, for the tests of this crate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +21,9 @@ use testkit::entropy::SeededEntropy;
 use testkit::fake_dispatcher::FakeDispatcher;
 use testkit::fake_outbound::{FakeOutbound, ReversingCipher};
 use testkit::flaky_store::FlakyStore;
-use testkit::memory_store::MemoryStore;
 use testkit::no_files::NoFiles;
 
+use super::database::Database;
 use crate::formats::Formats;
 use crate::router::router;
 use crate::state::{AppState, HttpConfig, ShutdownTrigger, shutdown};
@@ -81,6 +81,7 @@ pub(crate) struct App {
     pub rival: Customer,
     pub theirs: Linked,
     pub shutdown: ShutdownTrigger,
+    _database: Database,
 }
 
 impl App {
@@ -97,7 +98,8 @@ impl App {
         let config = HttpConfig { backups: Some(Arc::new(NoFiles)), ..config };
         let hands = ManualClock::default();
         let clock = Arc::new(FragileClock { hands, is_broken: AtomicBool::new(false) });
-        let counting = Arc::new(FlakyStore::before(Arc::new(MemoryStore::new())));
+        let database = Database::new().await;
+        let counting = Arc::new(FlakyStore::before(database.store.clone()));
         let store: Arc<dyn Store> = counting.clone();
         let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));
         let outbound = Arc::new(FakeOutbound::default());
@@ -148,6 +150,7 @@ impl App {
             rival,
             theirs,
             shutdown: trigger,
+            _database: database,
         }
     }
 

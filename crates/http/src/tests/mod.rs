@@ -1,10 +1,14 @@
-//! Tests of the whole router, over the memory store and a dispatcher that sends nothing.
+//! Tests of the whole router, over a store in memory (or a database: [`database`]) and a dispatcher that sends
+//! nothing.
 
 pub(crate) mod access;
 mod amend;
 pub(crate) mod app;
 mod chats;
+mod database;
 pub(crate) mod exchange;
+#[path = "../../../store/tests/support/schema.rs"]
+mod schema;
 
 mod client_settings;
 mod docs;

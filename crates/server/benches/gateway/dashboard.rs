@@ -34,7 +34,6 @@ fn paths(device: &str) -> Vec<String> {
         "/app/usage",
         "/app/webhooks",
         "/app/keys",
-        "/app/api",
         "/app/api/v1",
         "/app/people",
         "/app/audit",
