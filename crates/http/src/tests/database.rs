@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use domain::ports::Store;
-use store::SqlStore;
 use tempfile::TempDir;
 use testkit::memory_store::MemoryStore;
 
@@ -17,8 +16,8 @@ pub(crate) struct Database {
 
 enum Place {
     Memory,
-    File(TempDir),
-    Schema(Option<Schema>, Arc<SqlStore>),
+    File { _dir: TempDir },
+    Schema(Option<Schema>),
 }
 
 impl Database {
@@ -32,12 +31,12 @@ impl Database {
             Ok("sqlite") => {
                 let dir = tempfile::tempdir().unwrap();
                 let url = format!("sqlite:{}", dir.path().join("test.db").display());
-                Self { store: store::open(&url).await.unwrap(), place: Place::File(dir) }
+                Self { store: store::open(&url).await.unwrap(), place: Place::File { _dir: dir } }
             }
             Ok("postgres") => {
                 let schema = Schema::new().await;
                 let store = store::open(&schema.url()).await.unwrap();
-                Self { store: store.clone(), place: Place::Schema(Some(schema), store) }
+                Self { store, place: Place::Schema(Some(schema)) }
             }
             Ok(other) => panic!("GERBANG_TEST_STORE is memory, sqlite or postgres, not {other}"),
         }
@@ -46,18 +45,12 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Place::Schema(schema, store) = &mut self.place else { return };
-        let (schema, store) = (schema.take(), store.clone());
-        let clean = async move {
-            store.close().await;
-            if let Some(schema) = schema {
-                schema.drop().await;
-            }
-        };
+        let Place::Schema(schema) = &mut self.place else { return };
+        let Some(schema) = schema.take() else { return };
         // The test's own runtime may be about to end.
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(clean);
+            runtime.unwrap().block_on(schema.drop());
         });
         let _ = thread.join();
     }
