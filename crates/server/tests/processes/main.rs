@@ -29,6 +29,7 @@ mod races;
 mod spellings;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
+mod typing;
 mod waits_between_nodes;
 mod webhooks;
 mod webhooks_between_nodes;
