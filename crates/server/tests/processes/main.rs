@@ -30,6 +30,7 @@ mod spellings;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
 mod typing;
+mod undecryptable;
 mod waits_between_nodes;
 mod webhooks;
 mod webhooks_between_nodes;
