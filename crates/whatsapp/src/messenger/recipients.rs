@@ -102,7 +102,8 @@ impl WhatsappMessenger {
     ) -> Option<Jid> {
         // What is learnt of a number here, its message need not ask again.
         let to = self.recipient(device, chat).await.ok()?;
-        if !to.is_pn() || !client.is_lid_migrated().await {
+        let addressing = self.slot(device).online.addressing.clone();
+        if !to.is_pn() || !addressing.is_by_lid(client).await {
             return Some(to);
         }
         let lid = async || {
