@@ -119,10 +119,13 @@ impl Awaited {
         if keys.is_empty() {
             return Ok(late);
         }
-        let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
         let removed = |key| ProtocolWrite { space: SPACE, key, value: None };
         store.store.protocol_write(store.device, keys.into_iter().map(removed).collect()).await?;
-        self.waiting.lock().retain(|awaiting| !has_come(awaiting));
+        // Counted only now: its sender and the phone may have resent a message at the same time.
+        let mut waiting = self.waiting.lock();
+        let before = waiting.len();
+        waiting.retain(|awaiting| !has_come(awaiting));
+        let count = u64::try_from(before - waiting.len()).unwrap_or(u64::MAX);
         Ok(count.saturating_add(late))
     }
 
@@ -251,9 +254,12 @@ impl Awaiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use domain::contact::{Identity, Spelling};
     use domain::error::StoreError;
     use domain::ports::MessengerEvent;
+    use testkit::flaky_store::FlakyStore;
     use testkit::memory_store::MemoryStore;
     use uuid::Uuid;
 
@@ -297,6 +303,19 @@ mod tests {
             context: Context::default(),
             at: Timestamp::from_second(1_700_000_000).unwrap(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_from_two_at_once_has_come_once() {
+        let slow = FlakyStore::before(Arc::new(MemoryStore::for_protocol()));
+        slow.writes_take(Duration::from_millis(5));
+        let sessions: Arc<dyn ProtocolStore> = Arc::new(slow);
+        let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
+        let awaited = Awaited::default();
+        awaited.add(&store, message("M1", None), false).await.unwrap();
+        let came = [Envelope::of(&message("M1", None))];
+        let (one, two) = tokio::join!(awaited.came(&store, &came), awaited.came(&store, &came));
+        assert_eq!(one.unwrap() + two.unwrap(), 1);
     }
 
     #[tokio::test]
