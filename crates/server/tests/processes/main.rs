@@ -27,6 +27,7 @@ mod peers;
 mod production;
 mod races;
 mod spellings;
+mod strangers;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
 mod typing;
