@@ -3,16 +3,19 @@
 //! It may be migrated while the device is connected. WhatsApp refuses messages in the wrong addressing
 //! (`writing` asks then), but lets receipts and typing go astray. So it is asked again, when an address is
 //! needed, if the phone has sent the LIDs of its chats, if somebody has written by LID, or after a day.
+//! A group, too, may name its members otherwise than before: each of its messages shows how.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
-use wacore::types::message::MessageInfo;
+use wacore::types::message::{AddressingMode, MessageInfo};
+use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use whatsapp_rust::Client;
 
-use crate::limits::{ADDRESSING_FOR, ADDRESSING_MAX, ADDRESSING_RETRY};
+use crate::limits::{ADDRESSING_FOR, ADDRESSING_GROUPS_MAX, ADDRESSING_MAX, ADDRESSING_RETRY};
 
 /// What hints at a migration; the greater is the surer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +30,8 @@ enum Hint {
 #[derive(Default)]
 pub(crate) struct Addressing {
     state: Mutex<State>,
+    /// Whether groups name their members by LID, as their last messages did.
+    groups: Mutex<HashMap<String, bool>>,
     /// Held while WhatsApp is asked: those who need an address at the same time share an answer.
     turn: tokio::sync::Mutex<()>,
 }
@@ -46,11 +51,34 @@ impl Addressing {
         self.state.lock().asked_at = Some(Instant::now());
     }
 
-    /// Takes note of what a message that came in says of its account.
+    /// Takes note of what a message that came in says of its account, or its group.
     pub(crate) fn note(&self, message: &wa::Message, info: &MessageInfo) {
         if let Some(hint) = hint(message, info) {
             self.state.lock().note(hint);
         }
+        self.note_group(info);
+    }
+
+    /// Takes note of how the group of a message names its members; the message may be unreadable.
+    pub(crate) fn note_group(&self, info: &MessageInfo) {
+        let source = &info.source;
+        if !source.is_group || source.addressing_mode.is_none() {
+            return;
+        }
+        let by_lid = source.addressing_mode == Some(AddressingMode::Lid);
+        let mut groups = self.groups.lock();
+        if groups.get(&*source.chat.user) == Some(&by_lid) {
+            return;
+        }
+        if groups.len() >= ADDRESSING_GROUPS_MAX {
+            groups.clear();
+        }
+        groups.insert(source.chat.user.to_string(), by_lid);
+    }
+
+    /// Whether a group names its members by LID; `None` when no message of it has come lately.
+    pub(crate) fn group_is_by_lid(&self, group: &Jid) -> Option<bool> {
+        self.groups.lock().get(&*group.user).copied()
     }
 
     /// Whether the account addresses people by LID; asks WhatsApp when that is in doubt.
@@ -134,6 +162,24 @@ mod tests {
         assert!(state.is_in_doubt(start), "the phone has sent LIDs since then");
         state.answered(Some(Hint::PhoneSync), start);
         assert!(!state.is_in_doubt(start));
+    }
+
+    #[test]
+    fn a_groups_last_message_shows_how_it_names_its_members() {
+        let addressing = Addressing::default();
+        let group: Jid = "120363@g.us".parse().unwrap();
+        assert_eq!(addressing.group_is_by_lid(&group), None);
+        for mode in [AddressingMode::Pn, AddressingMode::Lid, AddressingMode::Pn] {
+            let by_lid = mode == AddressingMode::Lid;
+            let source = MessageSource {
+                chat: group.clone(),
+                is_group: true,
+                addressing_mode: Some(mode),
+                ..Default::default()
+            };
+            addressing.note_group(&MessageInfo { source, ..Default::default() });
+            assert_eq!(addressing.group_is_by_lid(&group), Some(by_lid));
+        }
     }
 
     #[test]

@@ -129,6 +129,8 @@ pub(crate) const HISTORY_MESSAGES_PER_REPORT_MAX: usize = 100;
 pub(crate) const ADDRESSING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How soon it is asked again because somebody writes by LID, which a few do to any account.
 pub(crate) const ADDRESSING_RETRY: Duration = Duration::from_secs(10 * 60);
+/// Groups of one device whose addressing is remembered.
+pub(crate) const ADDRESSING_GROUPS_MAX: usize = 1_000;
 /// Longest wait for the answer.
 pub(crate) const ADDRESSING_MAX: Duration = Duration::from_secs(5);
 

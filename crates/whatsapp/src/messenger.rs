@@ -372,7 +372,7 @@ impl Messenger for WhatsappMessenger {
                 .await
                 .ok_or_else(errors::invalid_recipient)?,
         };
-        let by_lid = to.is_group() && groups::is_by_lid(&client, &to).await;
+        let by_lid = to.is_group() && self.group_is_by_lid(device, &client, &to).await;
         let mut by_writer: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
         for message in messages {
             let writer = message.sender.as_ref().filter(|_| to.is_group());

@@ -87,6 +87,8 @@ async fn an_account_learns_later_that_it_addresses_people_by_lid() {
 async fn an_account_that_only_receives_learns_it_as_well() {
     for is_announced in [true, false] {
         let world = World::new().await;
+        // The device alone reads.
+        world.sim.put_phone(OURS, json!({ "auto_receipts": "delivered" })).await;
         let device = world.link(OURS).await;
         let early = world.sim.write(THEIRS, OURS, "Halo").await;
         let mut came = world.recorder.message(&early).await;
@@ -108,6 +110,22 @@ async fn an_account_that_only_receives_learns_it_as_well() {
         world.sim.until_phone(THEIRS, "sees it typing", sees_it).await;
         let stats = world.sim.call("GET", "/stats", json!({})).await;
         assert_eq!(stats["counters"]["receipts_misaddressed"], 0, "{stats}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_group_names_its_members_by_may_change() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "auto_receipts": "delivered" })).await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    for by_lid in [false, true, false] {
+        world.sim.call("PUT", &format!("/groups/{group}"), json!({ "by_lid": by_lid })).await;
+        let id = world.sim.write(THEIRS, &group, "Halo").await;
+        let came = world.recorder.message(&id).await;
+        let message = came.received(MessageId(1), AccountId(1), device, Timestamp::UNIX_EPOCH);
+        world.messenger.mark_read(device, &[message]).await.unwrap();
+        world.sim.until_sent(THEIRS, &id, "read").await;
     }
 }
 
