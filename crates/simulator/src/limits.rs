@@ -41,6 +41,8 @@ pub(crate) const LINKED_DEVICES_MAX: usize = 200;
 pub(crate) const OLDER_MESSAGES_MAX: i32 = 500;
 pub(crate) const HISTORY_CHATS_MAX: usize = 5_000;
 pub(crate) const HISTORY_BYTES_MAX: usize = 60 * 1024 * 1024;
+/// Chats whose LIDs a phone sends when its account is migrated.
+pub(crate) const MIGRATED_CHATS_MAX: i64 = 1_000;
 /// One-time prekeys kept for one device.
 pub(crate) const PREKEYS_MAX: usize = 2_000;
 /// Users in one query.

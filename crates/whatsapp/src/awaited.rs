@@ -4,6 +4,7 @@
 //!
 //! Invariant: such a message is stored before anything is answered for it, so that no crash loses it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::chat::{ChatId, Lid};
@@ -26,7 +27,11 @@ const SPACE: &str = "awaited";
 
 /// The messages that one device waits for.
 #[derive(Default)]
-pub(crate) struct Awaited(Mutex<Vec<Awaiting>>);
+pub(crate) struct Awaited {
+    waiting: Mutex<Vec<Awaiting>>,
+    /// Those that were reported as unreadable and may come all the same, to be counted then; the newest last.
+    reported: Mutex<VecDeque<Envelope>>,
+}
 
 /// Where a device's awaited messages are stored.
 pub(crate) struct AwaitedStore<'a> {
@@ -59,7 +64,7 @@ impl Awaited {
     pub(crate) async fn load(&self, stored: &AwaitedStore<'_>) -> StoreResult<()> {
         let rows = stored.store.protocol_scan(stored.device, SPACE, "").await?;
         let read = rows.iter().filter_map(|(_, bytes)| Awaiting::read(bytes));
-        *self.0.lock() = read.collect();
+        *self.waiting.lock() = read.collect();
         Ok(())
     }
 
@@ -73,7 +78,7 @@ impl Awaited {
         if self.find(&message.whatsapp_id, message.origin).is_some() {
             return Ok(());
         }
-        let is_full = self.0.lock().len() >= AWAITED_MAX;
+        let is_full = self.waiting.lock().len() >= AWAITED_MAX;
         let wait_s = if is_lost || is_full { 0 } else { AWAITED_FOR.as_secs() };
         let until_s = wacore::time::now_secs().saturating_add_unsigned(wait_s);
         let awaiting = Awaiting { message, until_s, is_requested: is_lost };
@@ -83,19 +88,20 @@ impl Awaited {
             value: serde_json::to_vec(&awaiting.stored()).ok(),
         };
         stored.store.protocol_write(stored.device, vec![write]).await?;
-        self.0.lock().push(awaiting);
+        self.waiting.lock().push(awaiting);
         Ok(())
     }
 
     /// What is known of an awaited message.
     pub(crate) fn find(&self, id: &WhatsappId, origin: ReceivedOrigin) -> Option<IncomingMessage> {
-        let awaited = self.0.lock();
+        let awaited = self.waiting.lock();
         let is_it =
             |other: &&Awaiting| other.message.whatsapp_id == *id && other.message.origin == origin;
         awaited.iter().find(is_it).map(|found| found.message.clone())
     }
 
-    /// These messages are stored: they are not waited for any more. How many of them were.
+    /// These messages are stored: they are not waited for any more. How many of them were, or had been
+    /// reported as unreadable.
     pub(crate) async fn came(
         &self,
         store: &AwaitedStore<'_>,
@@ -106,17 +112,29 @@ impl Awaited {
             messages.iter().any(|message| message.is_of_the_same(&awaited))
         };
         let keys: Vec<String> = {
-            let awaited = self.0.lock();
+            let awaited = self.waiting.lock();
             awaited.iter().filter(|awaiting| has_come(awaiting)).map(Awaiting::key).collect()
         };
+        let late = self.came_late(messages);
         if keys.is_empty() {
-            return Ok(0);
+            return Ok(late);
         }
-        let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
         let removed = |key| ProtocolWrite { space: SPACE, key, value: None };
         store.store.protocol_write(store.device, keys.into_iter().map(removed).collect()).await?;
-        self.0.lock().retain(|awaiting| !has_come(awaiting));
-        Ok(count)
+        // Counted only now: its sender and the phone may have resent a message at the same time.
+        let mut waiting = self.waiting.lock();
+        let before = waiting.len();
+        waiting.retain(|awaiting| !has_come(awaiting));
+        let count = u64::try_from(before - waiting.len()).unwrap_or(u64::MAX);
+        Ok(count.saturating_add(late))
+    }
+
+    /// How many of these messages had been reported as unreadable.
+    fn came_late(&self, messages: &[Envelope]) -> u64 {
+        let mut reported = self.reported.lock();
+        let before = reported.len();
+        reported.retain(|known| !messages.iter().any(|message| message.is_of_the_same(known)));
+        u64::try_from(before - reported.len()).unwrap_or(u64::MAX)
     }
 
     /// Reports what has been waited for long enough, or everything when there is nothing to come.
@@ -128,7 +146,7 @@ impl Awaited {
     ) -> StoreResult<()> {
         let now_s = wacore::time::now_secs();
         let due: Vec<IncomingMessage> = {
-            let awaited = self.0.lock();
+            let awaited = self.waiting.lock();
             let is_due = |awaiting: &&Awaiting| is_all || awaiting.until_s <= now_s;
             awaited.iter().filter(is_due).map(|awaiting| awaiting.message.clone()).collect()
         };
@@ -137,13 +155,18 @@ impl Awaited {
         }
         let envelopes: Vec<_> = due.iter().map(Envelope::of).collect();
         events.received(store.device, due).await?;
-        self.came(store, &envelopes).await.map(drop)
+        self.came(store, &envelopes).await?;
+        let mut reported = self.reported.lock();
+        reported.extend(envelopes);
+        let surplus = reported.len().saturating_sub(AWAITED_MAX);
+        reported.drain(..surplus);
+        Ok(())
     }
 
     /// What the phone may still have to be asked for: the library does not after every failure, and what
     /// an earlier process began to wait for is not known to it.
     pub(crate) fn take_requests(&self) -> Vec<MessageInfo> {
-        let mut awaited = self.0.lock();
+        let mut awaited = self.waiting.lock();
         let open = awaited.iter_mut().filter(|awaiting| !awaiting.is_requested);
         let requests = open.filter_map(|awaiting| {
             awaiting.is_requested = true;
@@ -154,7 +177,7 @@ impl Awaited {
 
     /// Whether something has been waited for long enough.
     pub(crate) fn is_due(&self) -> bool {
-        let awaited = self.0.lock();
+        let awaited = self.waiting.lock();
         !awaited.is_empty() && {
             let now_s = wacore::time::now_secs();
             awaited.iter().any(|awaiting| awaiting.until_s <= now_s)
@@ -231,9 +254,12 @@ impl Awaiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use domain::contact::{Identity, Spelling};
     use domain::error::StoreError;
     use domain::ports::MessengerEvent;
+    use testkit::flaky_store::FlakyStore;
     use testkit::memory_store::MemoryStore;
     use uuid::Uuid;
 
@@ -279,6 +305,19 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_from_two_at_once_has_come_once() {
+        let slow = FlakyStore::before(Arc::new(MemoryStore::for_protocol()));
+        slow.writes_take(Duration::from_millis(5));
+        let sessions: Arc<dyn ProtocolStore> = Arc::new(slow);
+        let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
+        let awaited = Awaited::default();
+        awaited.add(&store, message("M1", None), false).await.unwrap();
+        let came = [Envelope::of(&message("M1", None))];
+        let (one, two) = tokio::join!(awaited.came(&store, &came), awaited.came(&store, &came));
+        assert_eq!(one.unwrap() + two.unwrap(), 1);
+    }
+
     #[tokio::test]
     async fn what_does_not_come_is_reported_once_and_a_restart_forgets_nothing() {
         let sessions: Arc<dyn ProtocolStore> = Arc::new(MemoryStore::for_protocol());
@@ -296,7 +335,7 @@ mod tests {
         assert!(awaited.is_due(), "no device has it any more");
         let again = Awaited::default();
         again.load(&store).await.unwrap();
-        assert_eq!(again.0.lock().len(), 3);
+        assert_eq!(again.waiting.lock().len(), 3);
         let incoming = ReceivedOrigin::Incoming;
         let other =
             IncomingMessage { sender: message("", Some("78")).sender, ..message("M1", None) };
@@ -311,7 +350,11 @@ mod tests {
         }
         let expected = [message("M3", None), message("M2", Some("77"))];
         assert_eq!(*reported.0.lock(), expected);
+        // What comes after its report has come after all, once.
+        let late = [Envelope::of(&message("M3", None)), Envelope::of(&message("M4", None))];
+        assert_eq!(again.came(&store, &late).await.unwrap(), 1);
+        assert_eq!(again.came(&store, &late).await.unwrap(), 0);
         awaited.load(&store).await.unwrap();
-        assert!(awaited.0.lock().is_empty());
+        assert!(awaited.waiting.lock().is_empty());
     }
 }

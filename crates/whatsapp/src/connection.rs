@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, timeout};
 use whatsapp_rust::Client;
 
+use crate::addressing::Addressing;
 use crate::asked::Asked;
 use crate::awaited::Awaited;
 use crate::client::Sink;
@@ -31,6 +32,7 @@ pub(crate) struct Online {
     /// What listens to the client.
     sink: Mutex<Option<Arc<Sink>>>,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) addressing: Arc<Addressing>,
     pub(crate) stanzas: Arc<SentStanzas>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) awaited: Arc<Awaited>,
@@ -54,6 +56,9 @@ impl Online {
     }
 
     pub(crate) fn set(&self, client: Option<Arc<Client>>) {
+        if client.is_some() {
+            self.addressing.begin_connection();
+        }
         *self.client.lock() = client;
     }
 

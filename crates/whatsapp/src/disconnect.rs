@@ -174,6 +174,37 @@ mod tests {
         assert_eq!(Ending::from_stream_error(""), None);
     }
 
+    /// Whether the table of `docs/operations.md` has a line for a code.
+    fn is_documented(code: u16) -> bool {
+        let page = include_str!("../../../docs/operations.md");
+        let (_, section) = page.split_once("## Why a device is not connected").unwrap();
+        let table = section.split("\n## ").next().unwrap_or_default();
+        let numbers = |text: &str| -> Vec<u16> {
+            let parts = text.split(|c: char| !c.is_ascii_digit());
+            parts.filter_map(|part| part.parse().ok()).collect()
+        };
+        let mut cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+        cells.any(|cell| {
+            let range = cell
+                .split_once(" to ")
+                .and_then(|(first, last)| Some(*numbers(first).last()?..=*numbers(last).first()?));
+            numbers(cell).contains(&code) || range.is_some_and(|range| range.contains(&code))
+        })
+    }
+
+    #[test]
+    fn every_code_that_ends_a_connection_has_its_line() {
+        for code in 100..=999 {
+            let of_stream = Ending::from_stream_error(&code.to_string());
+            let ends_link = code == 406 || matches!(of_stream, Some(Ending::LoggedOut(_)));
+            let reasons = [R::from_code(code), R::from_login_code(code)];
+            let is_known = reasons.iter().any(|reason| !matches!(reason, R::Other(_)));
+            // This one refuses a message.
+            let is_of_messages = code == 463;
+            assert_eq!(is_documented(code), is_known || ends_link || is_of_messages, "{code}");
+        }
+    }
+
     #[test]
     fn a_silent_end_is_read_from_the_progress() {
         for (progress, was_logged_in, expected) in [

@@ -6,6 +6,7 @@
 //!   writing, stanzas  what is written for a message, and whether the recipient can open it
 //!   timers       disappearing chats
 //!   identities   who is who, as the session learns it
+//!   addressing   whether the account names people by number or by LID
 //!   restrictions until when a number may write to no strangers
 //!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
@@ -16,6 +17,7 @@
 //!     disconnect  why a connection ended and how long to wait (pure)
 //!     history     the chats of a number that was just linked
 //!     client  builds a client over stored state; listens to it
+//!       inbound                    messages, stored before they are acknowledged
 //!       events, incoming, outgoing, errors   translation (pure)
 //!         contacts, polls          what both need of vCards and votes
 //!         message_context          what a message refers to
@@ -28,6 +30,7 @@
 //!
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
 
+mod addressing;
 mod asked;
 mod awaited;
 mod calls;
@@ -45,6 +48,7 @@ mod groups;
 mod history;
 mod http_client;
 mod identities;
+mod inbound;
 mod incoming;
 mod known_names;
 mod limits;

@@ -125,6 +125,15 @@ pub(crate) const ASKED_MESSAGES_MAX: usize = 1_000;
 /// Most of them in one report to the engine.
 pub(crate) const HISTORY_MESSAGES_PER_REPORT_MAX: usize = 100;
 
+/// How long WhatsApp's answer is used that an account addresses people by number.
+pub(crate) const ADDRESSING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How soon it is asked again because somebody writes by LID, which a few do to any account.
+pub(crate) const ADDRESSING_RETRY: Duration = Duration::from_secs(10 * 60);
+/// Groups of one device whose addressing is remembered.
+pub(crate) const ADDRESSING_GROUPS_MAX: usize = 1_000;
+/// Longest wait for the answer.
+pub(crate) const ADDRESSING_MAX: Duration = Duration::from_secs(5);
+
 /// People who are reported together as known by both names.
 pub(crate) const IDENTITIES_PER_REPORT_MAX: usize = 200;
 /// People of one device who are remembered as reported.

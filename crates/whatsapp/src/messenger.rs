@@ -156,10 +156,14 @@ impl WhatsappMessenger {
         if message.expires_at.is_some_and(|at| at.as_millisecond() <= now_ms) {
             return Err(SendError::Expired);
         }
-        let own = client.pn().map(|jid| jid.to_non_ad());
+        let refers = message.context.reply_to.is_some();
+        let by_lid = to.is_lid()
+            || (refers && to.is_group() && self.group_is_by_lid(device, &client, &to).await);
+        let own = client.lid().filter(|_| by_lid).or_else(|| client.pn());
         let around = Surroundings {
             to: &to,
-            own,
+            by_lid,
+            own: own.map(|jid| jid.to_non_ad()),
             context: message.context,
             preview: message.preview,
             poll_secret: poll_secret(&client, &id),
@@ -372,7 +376,7 @@ impl Messenger for WhatsappMessenger {
                 .await
                 .ok_or_else(errors::invalid_recipient)?,
         };
-        let by_lid = to.is_group() && groups::is_by_lid(&client, &to).await;
+        let by_lid = to.is_group() && self.group_is_by_lid(device, &client, &to).await;
         let mut by_writer: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
         for message in messages {
             let writer = message.sender.as_ref().filter(|_| to.is_group());

@@ -27,7 +27,9 @@ const CAPTION_PREFIX: &str = "3EBC";
 pub(crate) struct Surroundings<'a> {
     /// The chat it goes to, as the device's account addresses it.
     pub(crate) to: &'a Jid,
-    /// The device's own address.
+    /// Whether people are named by LID there.
+    pub(crate) by_lid: bool,
+    /// The device's own address, as it is named there.
     pub(crate) own: Option<Jid>,
     /// What it refers to.
     pub(crate) context: Context,
@@ -179,7 +181,7 @@ fn writer(quote: &Quote, around: &Surroundings<'_>) -> Option<Jid> {
     let sender = quote.sender.as_ref()?;
     let by_lid = || sender.lid.as_ref().map(|lid| Jid::lid(lid.user()));
     let by_number = || sender.phone.as_ref().map(|phone| Jid::pn(phone.as_str()));
-    if around.to.is_lid() { by_lid().or_else(by_number) } else { by_number().or_else(by_lid) }
+    if around.by_lid { by_lid().or_else(by_number) } else { by_number().or_else(by_lid) }
 }
 
 /// As much of the message that is answered as phones show above the answer, where they do not have it.
@@ -434,6 +436,38 @@ fn in_caption_envelope(message: wa::Message) -> wa::Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::chat::Lid;
+    use domain::message::Address;
+    use domain::phone::PhoneNumber;
+
+    fn around(to: &Jid, context: Context) -> Surroundings<'_> {
+        let (own, preview, poll_secret, now_ms) = (None, None, [0; 32], 0);
+        Surroundings { to, by_lid: false, own, context, preview, poll_secret, now_ms }
+    }
+
+    #[test]
+    fn who_is_answered_is_named_as_the_chat_names_people() {
+        let to: Jid = "120363@g.us".parse().unwrap();
+        let sender = Address {
+            phone: Some(PhoneNumber::from_digits("628111")),
+            lid: Some(Lid::from_user("77")),
+        };
+        for (by_lid, expected) in [(false, "628111@s.whatsapp.net"), (true, "77@lid")] {
+            let reply_to = Some(Quote {
+                whatsapp_id: WhatsappId::from_random([7; 8]),
+                is_ours: Some(false),
+                sender: Some(sender.clone()),
+                kind: ContentKind::Text,
+                text: "halo".to_owned(),
+            });
+            let context = Context { reply_to, ..Context::default() };
+            let around = Surroundings { by_lid, ..around(&to, context) };
+            assert_eq!(context_info(&around).participant.as_deref(), Some(expected));
+            let reaction = reaction("👍".to_owned(), &around).unwrap();
+            let key = reaction.reaction_message.as_option().unwrap().key.as_option().unwrap();
+            assert_eq!(key.participant.as_deref(), Some(expected));
+        }
+    }
 
     #[test]
     fn with_an_audio_its_caption_is_deleted() {
@@ -443,8 +477,7 @@ mod tests {
             let (whatsapp_id, is_ours, text) = (target.clone(), Some(true), text.to_owned());
             let quote = Quote { whatsapp_id, is_ours, sender: None, kind, text };
             let context = Context { reply_to: Some(quote), ..Context::default() };
-            let (own, preview, poll_secret, now_ms) = (None, None, [0; 32], 0);
-            let around = Surroundings { to: &to, own, context, preview, poll_secret, now_ms };
+            let around = around(&to, context);
             let id = WhatsappId::from_random([9; 8]);
             let parts = messages(&id, Content::Revoke, None, &around).unwrap();
             let key = |part: wa::Message| {

@@ -1,10 +1,17 @@
 //! Losing connections and getting them back.
 
+use std::time::Duration;
+
 use domain::device::{DisconnectReason, PairMethod};
+use domain::ids::DeviceId;
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::world::{OURS, THEIRS, World, chat, new_device, new_id};
+
+/// How soon all devices are back after WhatsApp has begun to refuse their version.
+const BACK_MAX: Duration = Duration::from_secs(120);
 
 fn lost(reason: DisconnectReason) -> MessengerEvent {
     MessengerEvent::Disconnected(reason)
@@ -52,6 +59,32 @@ async fn some_losses_are_left_to_people() {
         }
         world.connected(device).await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_the_server_ends_is_a_lost_connection() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let before = logins(&world).await;
+    // Connections of a version that is too old are ended without a code; before the next login it is taken again.
+    let ended =
+        world.sim.call("PUT", "/server", json!({ "min_version": "2.3000.1036000001" })).await;
+    assert_eq!(ended["disconnected"], 1);
+    world.sim.call("PUT", "/server", json!({ "min_version": "" })).await;
+    world.heard(device, lost(DisconnectReason::ConnectionLost)).await;
+    world.connected(device).await;
+    assert_eq!(logins(&world).await - before, 1);
+    let id = world.send(device, &chat(THEIRS), "masih di sini").await;
+    world.heard(device, MessengerEvent::Acknowledged(id)).await;
+}
+
+#[tokio::test]
+async fn a_code_of_no_meaning_is_named_and_got_over() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.faults(json!({ "disconnect": { "number": OURS, "code": 599 } })).await;
+    world.heard(device, lost(DisconnectReason::Other(599))).await;
+    world.connected(device).await;
 }
 
 #[tokio::test]
@@ -217,11 +250,26 @@ async fn a_login_refused_for_good_ends_the_link() {
         let number = format!("62811000200{n}");
         let device = world.link(&number).await;
         refuse_login(&world, &number, code, None).await;
-        let read =
-            |event: &MessengerEvent| matches!(event, MessengerEvent::LoggedOut(_)).then_some(());
-        world.recorder.event(device, "LoggedOut", read).await;
+        logged_out(&world, device).await;
         assert!(!world.has_session(device).await, "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_ended_for_good_ends_the_link() {
+    let world = World::new().await;
+    for code in [401, 516] {
+        let number = format!("628110006{code}");
+        let device = world.link(&number).await;
+        world.sim.faults(json!({ "disconnect": { "number": number, "code": code } })).await;
+        logged_out(&world, device).await;
+        assert!(!world.has_session(device).await, "{code}");
+    }
+}
+
+async fn logged_out(world: &World, device: DeviceId) {
+    let read = |event: &MessengerEvent| matches!(event, MessengerEvent::LoggedOut(_)).then_some(());
+    world.recorder.event(device, "LoggedOut", read).await;
 }
 
 #[tokio::test]
@@ -302,8 +350,10 @@ async fn a_newer_version_is_used_at_once() {
     let oldest = json!({ "min_version": "2.3000.1036000001" });
     let ended = world.sim.call("PUT", "/server", oldest).await;
     assert_eq!(ended["disconnected"], 20);
+    let ended_at = Instant::now();
     for device in devices {
         world.connected(device).await;
+        assert!(ended_at.elapsed() < BACK_MAX, "{:?}", ended_at.elapsed());
         let id = world.send(device, &chat(THEIRS), "masih di sini").await;
         world.heard(device, MessengerEvent::Acknowledged(id)).await;
     }

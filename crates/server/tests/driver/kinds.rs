@@ -240,6 +240,8 @@ async fn who_calls_without_showing_a_number_is_rejected_and_can_be_answered() {
 #[tokio::test]
 async fn what_came_in_is_marked_as_read() {
     let world = World::new().await;
+    // The device alone reads.
+    world.sim.put_phone(OURS, json!({ "auto_receipts": "delivered" })).await;
     let device = world.link(OURS).await;
     let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
     for to in [OURS, &group] {

@@ -1,9 +1,11 @@
 //! People whom WhatsApp names by LID: one person, one chat, both names.
 
 use domain::chat::ChatId;
+use domain::ids::{AccountId, MessageId};
 use domain::message::Receipt;
 use domain::ports::{Messenger, MessengerEvent};
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::world::{OURS, THEIRS, World, chat};
 
@@ -78,6 +80,52 @@ async fn an_account_learns_later_that_it_addresses_people_by_lid() {
             let mail = world.sim.mail(number, &id).await;
             assert_eq!((&mail["text"], &mail["copies"]), (&json!("Halo"), &json!(1)));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_only_receives_learns_it_as_well() {
+    for is_announced in [true, false] {
+        let world = World::new().await;
+        // The device alone reads.
+        world.sim.put_phone(OURS, json!({ "auto_receipts": "delivered" })).await;
+        let device = world.link(OURS).await;
+        let early = world.sim.write(THEIRS, OURS, "Halo").await;
+        let mut came = world.recorder.message(&early).await;
+        world.sim.all_acknowledged().await;
+        // The phone, when it is on, sends the LIDs of its chats; or else only the next message shows it.
+        world.sim.put_phone(OURS, json!({ "migrated": true, "online": is_announced })).await;
+        world.sim.all_acknowledged().await;
+        if !is_announced {
+            let later = world.sim.write(THEIRS, OURS, "Masih di sana?").await;
+            came = world.recorder.message(&later).await;
+        }
+        assert_eq!(came.chat, chat(THEIRS));
+        let id = came.whatsapp_id.clone();
+        let message = came.received(MessageId(1), AccountId(1), device, Timestamp::UNIX_EPOCH);
+        world.messenger.mark_read(device, &[message]).await.unwrap();
+        world.sim.until_sent(THEIRS, &id, "read").await;
+        world.messenger.typing(device, &chat(THEIRS), true).await;
+        let sees_it = |phone: &Value| phone["sees_typing"] == json!([OURS]);
+        world.sim.until_phone(THEIRS, "sees it typing", sees_it).await;
+        let stats = world.sim.call("GET", "/stats", json!({})).await;
+        assert_eq!(stats["counters"]["receipts_misaddressed"], 0, "{stats}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_group_names_its_members_by_may_change() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "auto_receipts": "delivered" })).await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    for by_lid in [false, true, false] {
+        world.sim.call("PUT", &format!("/groups/{group}"), json!({ "by_lid": by_lid })).await;
+        let id = world.sim.write(THEIRS, &group, "Halo").await;
+        let came = world.recorder.message(&id).await;
+        let message = came.received(MessageId(1), AccountId(1), device, Timestamp::UNIX_EPOCH);
+        world.messenger.mark_read(device, &[message]).await.unwrap();
+        world.sim.until_sent(THEIRS, &id, "read").await;
     }
 }
 

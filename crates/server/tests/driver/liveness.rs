@@ -8,9 +8,14 @@ use domain::ports::{Messenger, MessengerEvent};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval};
 
 use crate::world::{OURS, THEIRS, World, chat, new_id};
+
+/// How old `alive_at` of a connected device is at most.
+const ALIVE_MAX: Duration = Duration::from_secs(60);
+/// Longer than what follows a login takes: after it only what asks for it shows that a connection is alive.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// Forwards connections, until they are made to hang.
 struct Line {
@@ -91,4 +96,26 @@ async fn a_dead_socket_is_noticed_within_a_minute() {
     world.try_send(device, &chat(THEIRS), &id, "ke dalam gelap").await.unwrap();
     world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
     assert_eq!(world.sim.mail(THEIRS, &id).await["copies"], 1);
+}
+
+#[tokio::test]
+async fn an_idle_device_is_seen_alive_every_minute() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let alive_at = || world.messenger.alive_at(device).unwrap();
+    let (mut last, mut seen_at) = (alive_at(), Instant::now());
+    let mut looks = interval(Duration::from_millis(100));
+    loop {
+        looks.tick().await;
+        let now = alive_at();
+        assert!(seen_at.elapsed() < ALIVE_MAX, "nothing for {:?}", seen_at.elapsed());
+        if now == last {
+            continue;
+        }
+        if seen_at.elapsed() >= IDLE {
+            break;
+        }
+        (last, seen_at) = (now, Instant::now());
+    }
+    assert!(world.messenger.alive().iter().any(|(of, _)| *of == device));
 }

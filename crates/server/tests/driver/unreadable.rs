@@ -68,6 +68,7 @@ async fn what_no_device_can_resend_is_reported_and_comes_later() {
     world.sim.put_phone(OURS, json!({ "online": true })).await;
     let message = read(&world, &id).await;
     assert_eq!(message.content.text(), "nanti");
+    world.heard(device, MessengerEvent::Recovered(1)).await;
     assert_eq!((message.chat, message.sender), (unreadable.chat, unreadable.sender));
     let kinds = world.recorder.kinds_received(&id);
     assert_eq!(kinds, [ContentKind::Unreadable, ContentKind::Text]);

@@ -27,8 +27,11 @@ mod peers;
 mod production;
 mod races;
 mod spellings;
+mod strangers;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
+mod typing;
+mod undecryptable;
 mod waits_between_nodes;
 mod webhooks;
 mod webhooks_between_nodes;

@@ -43,6 +43,8 @@ pub(super) struct GroupPatch {
     /// Empty for none.
     description: Option<String>,
     announcement: Option<bool>,
+    /// Whether its members are known by their LIDs from now on.
+    by_lid: Option<bool>,
     locked: Option<bool>,
     /// A JPEG in base64; empty for none.
     picture: Option<String>,
@@ -107,6 +109,9 @@ pub(super) async fn change(
         }
         if let Some(is_so) = body.announcement {
             sb.set_announcement(&user, is_so, by)?;
+        }
+        if let Some(by_lid) = body.by_lid {
+            sb.set_by_lid(&user, by_lid)?;
         }
         if let Some(is_so) = body.locked {
             sb.set_locked(&user, is_so, by)?;

@@ -9,6 +9,7 @@ mod companions;
 pub(crate) use companions::BundleKind;
 pub(crate) mod content;
 mod history;
+mod migration;
 mod older;
 pub(crate) mod pairing;
 pub(crate) mod passkey;
@@ -204,6 +205,9 @@ impl Switchboard {
             Some(PasskeyPatch::Known(passkey)) => self.set_passkey(number, Some(passkey))?,
             Some(PasskeyPatch::Demanded(_)) => self.set_passkey(number, None)?,
             None => {}
+        }
+        if new.migrated && !old.migrated && new.online {
+            self.announce_migration(number)?;
         }
         if new.online {
             self.take_waiting_mail(number)?;

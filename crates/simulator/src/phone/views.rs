@@ -38,6 +38,7 @@ impl Switchboard {
             }));
         }
         let online_since = self.online_since(number);
+        let sees_typing = self.typing.seen_by(number, clock::unix_ms());
         Ok(json!({
             "number": number.to_string(),
             "lid": self.lid_jid(number).to_string(),
@@ -46,6 +47,7 @@ impl Switchboard {
             "online": phone.online,
             "notifies": online_since.is_none(),
             "online_since": online_since.map(clock::rfc3339),
+            "sees_typing": sees_typing.iter().map(Number::to_string).collect::<Vec<_>>(),
             "auto_receipts": phone.auto_receipts,
             "passkey": phone.passkey,
             "by_lid": phone.by_lid,

@@ -36,14 +36,28 @@ struct TypingSpan {
 
 impl TypingSpan {
     fn total_ms(&self, now_ms: i64) -> i64 {
-        let shown_max = i64::try_from(TYPING_SHOWN_TIME_MAX.as_millis()).unwrap_or(i64::MAX);
         let going_on = self.now.map_or(0, |(since, last)| {
-            let end = now_ms.min(last.saturating_add(shown_max));
+            let end = now_ms.min(shown_until_ms(last));
             // The shortest counts as one millisecond.
             end.saturating_sub(since).max(1)
         });
         self.before_ms.saturating_add(going_on)
     }
+
+    fn is_shown(&self, now_ms: i64) -> bool {
+        self.now.is_some_and(|(_, last)| now_ms < shown_until_ms(last))
+    }
+
+    fn pause(&mut self, now_ms: i64) {
+        self.before_ms = self.total_ms(now_ms);
+        self.now = None;
+    }
+}
+
+/// Until when typing is shown that a client last confirmed then.
+fn shown_until_ms(last: i64) -> i64 {
+    let shown_max = i64::try_from(TYPING_SHOWN_TIME_MAX.as_millis()).unwrap_or(i64::MAX);
+    last.saturating_add(shown_max)
 }
 
 impl Typing {
@@ -59,9 +73,24 @@ impl Typing {
 
     fn paused(&mut self, seen: &TypingSeen, now_ms: i64) {
         if let Some(stretch) = self.0.get_mut(seen) {
-            stretch.before_ms = stretch.total_ms(now_ms);
-            stretch.now = None;
+            stretch.pause(now_ms);
         }
+    }
+
+    /// A number is offline: nobody sees it typing any more.
+    fn stopped(&mut self, from: Number, now_ms: i64) {
+        for (_, stretch) in self.0.iter_mut().filter(|(seen, _)| seen.from == from) {
+            stretch.pause(now_ms);
+        }
+    }
+
+    /// The numbers that a phone sees typing now.
+    pub(crate) fn seen_by(&self, by: Number, now_ms: i64) -> Vec<Number> {
+        let typing = self.0.iter().filter(|(seen, span)| seen.by == by && span.is_shown(now_ms));
+        let mut typing: Vec<Number> = typing.map(|(seen, _)| seen.from).collect();
+        typing.sort_unstable();
+        typing.dedup();
+        typing
     }
 
     /// How much typing was seen, in milliseconds.
@@ -132,6 +161,13 @@ impl Switchboard {
         Ok(())
     }
 
+    /// A connection of a number has ended, or is available no more.
+    pub(crate) fn end_typing_of(&mut self, number: Number) {
+        if self.online_since(number).is_none() {
+            self.typing.stopped(number, clock::unix_ms());
+        }
+    }
+
     /// Sends a stanza that is not stored: only to a connected device.
     pub(crate) fn send_if_live(&mut self, to: DeviceAddr, node: Node) {
         self.after_commit(move |sb| {
@@ -180,6 +216,20 @@ mod tests {
         typing.paused(&seen(), 5_000);
         typing.composing(seen(), 6_000);
         assert_eq!(typing.seen_ms(&seen(), 6_100), 500);
+    }
+
+    #[test]
+    fn who_is_offline_types_no_more() {
+        let mut typing = Typing::default();
+        let (by, from) = (seen().by, seen().from);
+        typing.composing(seen(), 1_000);
+        assert_eq!((typing.seen_by(by, 1_500), typing.seen_by(from, 1_500)), (vec![from], vec![]));
+        assert_eq!(typing.seen_by(by, 26_000), [], "it is not confirmed");
+        typing.stopped(by, 1_500);
+        assert_eq!(typing.seen_by(by, 1_500), [from], "another one is offline");
+        typing.stopped(from, 1_500);
+        assert_eq!(typing.seen_by(by, 1_500), []);
+        assert_eq!(typing.seen_ms(&seen(), 9_000), 500);
     }
 
     #[test]

@@ -211,6 +211,13 @@ impl Switchboard {
         Ok(found.unwrap_or_default())
     }
 
+    /// A group names its members by LID from now on, or by number: its messages show it.
+    pub(crate) fn set_by_lid(&self, id: &str, by_lid: bool) -> Result<()> {
+        let sql = "UPDATE groups SET by_lid = ?2 WHERE id = ?1";
+        self.db.prepare_cached(sql)?.execute(params![id, by_lid])?;
+        Ok(())
+    }
+
     /// Creates a group owned by its first member; returns its JID.
     pub(crate) fn create_group(
         &mut self,

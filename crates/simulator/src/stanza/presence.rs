@@ -26,6 +26,7 @@ impl Switchboard {
             "unavailable" => conn.available_ms = None,
             _ => return Ok(()),
         }
+        self.end_typing_of(device.number);
         self.phone_changed(device.number);
         Ok(())
     }

@@ -122,6 +122,9 @@ impl Switchboard {
             self.by_device.remove(&device);
             self.phone_changed(device.number);
         }
+        if let Peer::Device(device) = conn.peer {
+            self.end_typing_of(device.number);
+        }
     }
 
     /// The linked device behind a connection.

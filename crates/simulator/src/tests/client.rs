@@ -279,6 +279,19 @@ impl Client {
         }
     }
 
+    /// The last stanza before the server closes the connection.
+    pub(super) async fn last(&mut self) -> Option<Node> {
+        let mut last = None;
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.out.recv());
+            match next.await.expect("the server said nothing") {
+                Some(SocketCommand::Stanza { node, .. }) => last = Some(*node),
+                Some(SocketCommand::MailPageWritten) => {}
+                Some(SocketCommand::Close) | None => return last,
+            }
+        }
+    }
+
     /// The next stanza with this tag; others are skipped.
     pub(crate) async fn expect(&mut self, tag: &str) -> Node {
         loop {

@@ -1,12 +1,12 @@
 //! What the service refuses, and what it says by itself.
 
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeContent};
 
 use super::client::attr;
 use super::http::{call, serve};
 use super::writing::message_to;
-use super::{Client, inbox, media_auth, number, simulator};
+use super::{Client, inbox, lid_jid, media_auth, number, simulator};
 use crate::address::DeviceAddr;
 use crate::phone::signal::EncType;
 use crate::switchboard::Switchboard;
@@ -143,11 +143,120 @@ async fn a_first_message_must_prove_whose_device_it_comes_from() {
     client.take_mail().await;
     let to = DeviceAddr::phone(number("628222"));
     let mut message = message_to(to, "ID1", (EncType::PreKey, vec![3; 80]));
-    let Some(wacore_binary::NodeContent::Nodes(content)) = &mut message.content else { panic!() };
+    let Some(NodeContent::Nodes(content)) = &mut message.content else { panic!() };
     content.retain(|node| node.tag != "device-identity");
     client.send(message).await;
     assert_eq!(attr(&client.expect("ack").await, "error"), "479");
     assert!(inbox(&simulator, number("628222")).await.is_empty());
+}
+
+/// The same message to one whom it names otherwise, outside and inside.
+fn addressed(mut node: Node, id: &str, outside: &Jid, inside: &Jid) -> Node {
+    node.attrs.insert("id", id.to_owned());
+    node.attrs.insert("to", outside.clone());
+    let Some(NodeContent::Nodes(content)) = &mut node.content else { panic!() };
+    let participants = content.iter_mut().find(|node| node.tag == "participants").unwrap();
+    let Some(NodeContent::Nodes(named)) = &mut participants.content else { panic!() };
+    named[0].attrs.insert("jid", inside.clone());
+    node
+}
+
+#[tokio::test]
+async fn people_are_addressed_as_the_account_does_and_never_in_two_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let (own, friend) = (number("628111"), number("628222"));
+    let mut client = Client::paired(&simulator, own, 1).await;
+    client.take_mail().await;
+    let (pn, lid) = (friend.jid(), lid_jid(friend));
+    for is_migrated in [false, true] {
+        let patch = serde_json::from_value(serde_json::json!({ "migrated": is_migrated })).unwrap();
+        simulator.switchboard().run(move |sb| sb.change_phone(own, patch)).await.unwrap();
+        let sealed = client.text(friend, &format!("{is_migrated} 1"), "halo").await;
+        let expected = if is_migrated { "400" } else { "" };
+        assert_eq!(attr(&client.expect("ack").await, "error"), expected);
+        let (right, wrong) = if is_migrated { (&lid, &pn) } else { (&pn, &lid) };
+        for (n, outside, inside) in [(2, wrong, wrong), (3, right, wrong), (4, wrong, right)] {
+            let id = format!("{is_migrated} {n}");
+            client.send(addressed(sealed.clone(), &id, outside, inside)).await;
+            assert_eq!(attr(&client.expect("ack").await, "error"), "400", "{id}");
+        }
+        if is_migrated {
+            client.send(addressed(sealed, "true 5", right, right)).await;
+            assert_eq!(attr(&client.expect("ack").await, "error"), "");
+        }
+    }
+    let arrived = inbox(&simulator, friend).await;
+    let ids: Vec<_> = arrived.iter().map(|mail| mail["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["false 1", "true 5"], "what was refused reached nobody");
+}
+
+#[tokio::test]
+async fn members_are_addressed_as_their_group_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let members = [number("628111"), number("628222"), number("628333")];
+    let mut client = Client::paired(&simulator, members[0], 1).await;
+    client.take_mail().await;
+    let text =
+        waproto::whatsapp::Message { conversation: Some("halo".into()), ..Default::default() };
+    for by_lid in [false, true] {
+        let made = simulator
+            .switchboard()
+            .run(move |sb| sb.create_group("Tim", &members, by_lid, &Default::default()));
+        let group = made.await.unwrap();
+        let (pn, lid) = (members[1].jid(), lid_jid(members[1]));
+        let wrong = if by_lid { pn } else { lid };
+        let right = if by_lid { lid_jid(members[2]) } else { members[2].jid() };
+        for named in [vec![wrong.clone()], vec![right, wrong]] {
+            let enc = || NodeBuilder::new("enc").attr("v", "2").attr("type", "msg");
+            let named = named.iter().map(|jid| {
+                let enc = enc().bytes(vec![3_u8; 40]).build();
+                NodeBuilder::new("to").attr("jid", jid).children([enc]).build()
+            });
+            let participants = NodeBuilder::new("participants").children(named).build();
+            let message = NodeBuilder::new("message")
+                .attr("to", &*group)
+                .attr("id", "ID1")
+                .attr("type", "text")
+                .children([participants]);
+            client.send(message.build()).await;
+            assert_eq!(attr(&client.expect("ack").await, "error"), "400", "{by_lid}");
+        }
+        client.write_to_group(&group, &members, "ID2", &text).await;
+        assert_eq!(attr(&client.expect("ack").await, "error"), "", "{by_lid}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_ends_the_stream_before_it_closes_a_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let address = serve(simulator.router()).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    let set = async |path: &str, body: &str| {
+        let (status, _, answer) = call(&address, "PUT", path, body).await;
+        assert_eq!(status, 200, "{answer}");
+    };
+    for (path, body) in [
+        ("/faults", r#"{"disconnect":{"number":"628111","code":503}}"#),
+        ("/faults", r#"{"disconnect":{"number":"628111","code":409}}"#),
+        ("/server", r#"{"min_version":"2.3000.1035000001"}"#),
+    ] {
+        set("/faults", "{}").await;
+        client.log_in().await;
+        set(path, body).await;
+        assert_eq!(client.last().await.unwrap().tag, "xmlstreamend", "{body}");
+    }
+    // A login that is refused.
+    assert_eq!(attr(&client.reconnect().await, "reason"), "405");
+    assert_eq!(client.last().await.unwrap().tag, "xmlstreamend");
+    // A connection that breaks says nothing.
+    set("/server", r#"{"min_version":""}"#).await;
+    client.log_in().await;
+    set("/faults", r#"{"rules":[{"on":"iq","do":"disconnect"}]}"#).await;
+    client.send(NodeBuilder::new("iq").attr("xmlns", "w:p").attr("id", "1").build()).await;
+    assert!(client.last().await.is_none_or(|node| node.tag != "xmlstreamend"));
 }
 
 #[tokio::test]

@@ -96,3 +96,31 @@ async fn a_recycled_number_is_another_person() {
     assert_eq!(attr(&message, "from"), after);
     assert_eq!(attr(&message, "sender_pn"), friend.jid().to_string());
 }
+
+#[tokio::test]
+async fn the_phone_of_an_account_that_is_migrated_sends_the_lids_of_its_chats() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let (own, friend) = (number("628111"), number("628222"));
+    let mut client = Client::paired(&simulator, own, 1).await;
+    client.take_mail().await;
+    simulator.switchboard().run(move |sb| sb.phone_sends(friend, &text(own.jid()))).await.unwrap();
+    client.expect("message").await;
+    for _ in 0..2 {
+        let migrated: PhonePatch = serde_json::from_value(json!({ "migrated": true })).unwrap();
+        simulator.switchboard().run(move |sb| sb.change_phone(own, migrated)).await.unwrap();
+    }
+    let message = client.expect("message").await;
+    assert_eq!(attr(&message, "category"), "peer");
+    let opened = client.open(&message);
+    let protocol = opened.protocol_message.as_option().unwrap();
+    let sync = protocol.lid_migration_mapping_sync_message.as_option().unwrap();
+    let payload = sync.encoded_mapping_payload.as_deref().unwrap();
+    let payload = waproto::codec::lid_migration_mapping_sync_payload_decode(payload).unwrap();
+    let mappings = payload.pn_to_lid_mappings.iter();
+    let mappings: Vec<_> = mappings.map(|one| (one.pn, one.assigned_lid.to_string())).collect();
+    assert_eq!(mappings, [(628_222, friend.lid_after(0))]);
+    // Once is enough: the next one is somebody's.
+    simulator.switchboard().run(move |sb| sb.phone_sends(friend, &text(own.jid()))).await.unwrap();
+    assert_eq!(attr(&client.expect("message").await, "from"), lid_jid(friend).to_string());
+}

@@ -11,6 +11,7 @@ use whatsapp_rust::Client;
 
 use super::WhatsappMessenger;
 use crate::errors;
+use crate::groups;
 use crate::identities::IdentityReporter;
 use crate::limits::LOOK_UP_MAX;
 
@@ -102,7 +103,8 @@ impl WhatsappMessenger {
     ) -> Option<Jid> {
         // What is learnt of a number here, its message need not ask again.
         let to = self.recipient(device, chat).await.ok()?;
-        if !to.is_pn() || !client.is_lid_migrated().await {
+        let addressing = self.slot(device).online.addressing.clone();
+        if !to.is_pn() || !addressing.is_by_lid(client).await {
             return Some(to);
         }
         let lid = async || {
@@ -115,5 +117,19 @@ impl WhatsappMessenger {
         // Another device has asked for the number: this one learns its LID from an answer of its own.
         self.look_up(client, &PhoneNumber::from_digits(&*to.user)).await.ok()?;
         Some(lid().await.unwrap_or_else(|| to.clone()))
+    }
+
+    /// Whether a group names its members by LID: as in its last message, or as it is known.
+    pub(super) async fn group_is_by_lid(
+        &self,
+        device: DeviceId,
+        client: &Client,
+        group: &Jid,
+    ) -> bool {
+        let noted = self.slot(device).online.addressing.group_is_by_lid(group);
+        match noted {
+            Some(by_lid) => by_lid,
+            None => groups::is_by_lid(client, group).await,
+        }
     }
 }

@@ -26,9 +26,10 @@ impl Supervisor {
         }
         let (client, me) = (session.client.clone(), session.sink.me());
         let (shared, awaited) = (self.shared.clone(), self.online.awaited.clone());
-        let device = self.device;
+        let (device, addressing) = (self.device, self.online.addressing.clone());
         async move {
             let Undecryptable { info, is_lost } = message;
+            addressing.note_group(&info);
             let names = KnownNames::of_message(&client, &info).await;
             let Some(unreadable) = incoming::unreadable(&info, &me, &names) else { return Ok(()) };
             let store = AwaitedStore { store: &shared.sessions, device };
