@@ -362,7 +362,7 @@ async fn a_message_and_its_life() {
     let now = app.clock.hands.now();
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, now)).into();
-    let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+    let progress = Progress { id, steps, failure: None, next_attempt_at: None, file: None };
     app.store.record(vec![progress]).await.unwrap();
     transcript.add("read", &answer_to(&app, Ask::get(&path), key).await);
     transcript.add("cancel", &answer_to(&app, Ask::delete(&path), key).await);
@@ -385,7 +385,7 @@ async fn cancelled_failed_and_scheduled_messages() {
     let id = MessageId(failing.json()["id"].as_i64().unwrap());
     let steps = vec![(MessageEvent::Failed, app.clock.hands.now())];
     let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
-    let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
+    let progress = Progress { id, steps, failure, next_attempt_at: None, file: None };
     app.store.record(vec![progress]).await.unwrap();
     transcript.add("failed", &answer_to(&app, Ask::get(failing.header("location")), key).await);
     transcript.add("none such", &answer_to(&app, Ask::get("/v1/messages/999"), key).await);
