@@ -18,6 +18,7 @@ use crate::media::{
 };
 use crate::message::TEXT_CHARS_MAX;
 use crate::phone::{PHONE_DIGITS_MAX, PhoneNumber, is_invisible};
+use crate::picture;
 use crate::ports::UrlRefusal;
 use crate::text::{is_mimetype, turns_direction};
 
@@ -98,6 +99,7 @@ impl Core {
                 if let Some(kind) = kind {
                     check_beginning(kind, &bytes)?;
                 }
+                check_whole(kind, &bytes)?;
                 (None, Some(check_bytes(bytes)?))
             }
         };
@@ -306,6 +308,15 @@ fn check_beginning(kind: ContentKind, bytes: &[u8]) -> Result<()> {
     if is_sent { Ok(()) } else { Err(Error::invalid("media.kind", message)) }
 }
 
+/// Refuses a picture that is cut off, which no phone shows. As a document it goes as it is.
+fn check_whole(kind: Option<ContentKind>, bytes: &[u8]) -> Result<()> {
+    let is_shown = matches!(kind, None | Some(ContentKind::Image | ContentKind::Sticker));
+    if is_shown && picture::is_cut_off(bytes) {
+        return Err(Error::invalid("media.base64", "is a picture that is cut off"));
+    }
+    Ok(())
+}
+
 fn check_filename(mut name: String) -> Result<String> {
     name.retain(|c| !turns_direction(c));
     let fits = (1..=FILENAME_CHARS_MAX).contains(&name.chars().count())
@@ -404,6 +415,22 @@ mod tests {
                 assert_eq!(is_taken, allowed.contains(&kind), "{kind:?} {bytes:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_goes_as_a_document_only() {
+        use ContentKind::{Document, Image, Sticker, Voice};
+        let cut_off = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0";
+        for (kind, is_taken) in [
+            (None, false),
+            (Some(Image), false),
+            (Some(Sticker), false),
+            (Some(Document), true),
+            (Some(Voice), true),
+        ] {
+            assert_eq!(check_whole(kind, cut_off).is_ok(), is_taken, "{kind:?}");
+        }
+        assert!(check_whole(Some(Image), b"anything").is_ok());
     }
 
     #[test]
