@@ -17,10 +17,10 @@ use crate::media::{
     cleaned_url,
 };
 use crate::message::TEXT_CHARS_MAX;
-use crate::phone::{PHONE_DIGITS_MAX, PhoneNumber, is_invisible};
+use crate::phone::{PHONE_DIGITS_MAX, PhoneNumber};
 use crate::picture;
 use crate::ports::UrlRefusal;
-use crate::text::{is_mimetype, turns_direction};
+use crate::text::{has_no_shape, is_blank, is_mimetype, turns_direction};
 
 /// What errors call the fields of one contact.
 struct ContactFields {
@@ -151,8 +151,7 @@ pub(super) fn check_text(text: Arc<str>) -> Result<Arc<str>> {
 }
 
 fn require_text(text: &str) -> Result<()> {
-    let is_blank = |c: char| c.is_whitespace() || is_invisible(c);
-    match text.chars().all(is_blank) {
+    match is_blank(text) {
         true => Err(Error::invalid("text", "is required and must not be blank")),
         false => Ok(()),
     }
@@ -218,7 +217,8 @@ fn check_poll(poll: Poll) -> Result<Poll> {
     for option in &poll.options {
         check_line("poll.options", option, 1, OPTION_CHARS_MAX)?;
     }
-    let different: BTreeSet<&str> = poll.options.iter().map(|option| option.trim()).collect();
+    let different: BTreeSet<&str> =
+        poll.options.iter().map(|option| option.trim_matches(has_no_shape)).collect();
     if different.len() < count {
         return Err(Error::invalid("poll.options", "must be different from each other"));
     }
@@ -238,10 +238,15 @@ fn check_emoji(emoji: String) -> Result<String> {
     Ok(emoji.to_owned())
 }
 
-/// A text of one line without control characters; white space around it does not count.
+/// A text of one line without control characters, that is seen where it must have any; white space around
+/// it does not count.
 fn check_line(field: &'static str, text: &str, chars_min: usize, chars_max: usize) -> Result<()> {
     let length = text.trim().chars().count();
-    if !(chars_min..=chars_max).contains(&length) || text.chars().any(char::is_control) {
+    let is_unseen = chars_min > 0 && is_blank(text);
+    if is_unseen
+        || !(chars_min..=chars_max).contains(&length)
+        || text.chars().any(char::is_control)
+    {
         let message = format!("must have {chars_min} to {chars_max} characters, none of control");
         return Err(Error::invalid(field, message));
     }
@@ -414,6 +419,26 @@ mod tests {
                 let is_taken = check_beginning(kind, bytes).is_ok();
                 assert_eq!(is_taken, allowed.contains(&kind), "{kind:?} {bytes:?}");
             }
+        }
+    }
+
+    #[test]
+    fn names_and_answers_are_seen() {
+        for (line, is_seen) in
+            [("a", true), (" \u{200b}a", true), ("", false), (" ", false), ("\u{200b}", false)]
+        {
+            assert_eq!(check_line("poll.question", line, 1, 9).is_ok(), is_seen, "{line:?}");
+        }
+        assert!(check_line("contacts[0].organization", "\u{200b}", 0, 9).is_ok());
+        let poll = |other: &str| Poll {
+            question: "?".into(),
+            options: vec!["a".into(), other.into()],
+            selectable: 1,
+            votes: Vec::new(),
+        };
+        assert!(check_poll(poll("b")).is_ok());
+        for other in [" a", "a\u{200b}", "\u{2060}"] {
+            assert!(check_poll(poll(other)).is_err(), "{other:?}");
         }
     }
 
