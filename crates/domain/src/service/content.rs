@@ -243,9 +243,7 @@ fn check_emoji(emoji: String) -> Result<String> {
 fn check_line(field: &'static str, text: &str, chars_min: usize, chars_max: usize) -> Result<()> {
     let length = text.trim().chars().count();
     let is_unseen = chars_min > 0 && is_blank(text);
-    if is_unseen
-        || !(chars_min..=chars_max).contains(&length)
-        || text.chars().any(char::is_control)
+    if is_unseen || !(chars_min..=chars_max).contains(&length) || text.chars().any(char::is_control)
     {
         let message = format!("must have {chars_min} to {chars_max} characters, none of control");
         return Err(Error::invalid(field, message));
