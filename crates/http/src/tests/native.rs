@@ -576,12 +576,17 @@ async fn errors_say_what_a_value_must_be() {
     message["priority"] = json!(99_999);
     let place = json!({"latitude": "north", "longitude": 0});
     let place = json!({"device": app.front.id(), "to": "628999111222", "location": place});
+    let file = json!({"base64": "AAAA", "kind": 5});
+    let file = json!({"device": app.front.id(), "to": "628999111222", "media": file});
+    let read = Ask::post("/v1/messages/1/read", json!({"device": app.front.id()}));
     let pacing = json!({"min_s": 0, "max_s": 0, "typing": false, "first_contacts_per_day": null,
         "quiet_hours": {"from": "9", "until": "07:00"}});
     let pacing = Ask::new("PATCH".parse().unwrap(), &device).json(json!({"pacing": pacing}));
     for (ask, field, expected) in [
         (Ask::post("/v1/messages", message), "priority", "must be -100 to 100"),
         (Ask::post("/v1/messages", place), "location.latitude", "must be a number"),
+        (Ask::post("/v1/messages", file), "media.kind", "must be a string"),
+        (read, "device", "is not a field of this request, which has none"),
         (pacing, "pacing.quiet_hours.from", "must be a time such as 21:00"),
     ] {
         let refused = answer_to(&app, ask, &app.shop.key).await.expect(422).json();
