@@ -6,12 +6,15 @@ pub fn is_cut_off(bytes: &[u8]) -> bool {
     if let Some(segments) = bytes.strip_prefix(b"\xff\xd8") {
         is_jpeg_cut_off(segments)
     } else if let Some(chunks) = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n") {
-        chunks.get(4..8) == Some(b"IHDR") && is_png_cut_off(chunks)
-    } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        is_webp_cut_off(bytes)
+        has(chunks, 4, b"IHDR") && is_png_cut_off(chunks)
     } else {
-        false
+        bytes.starts_with(b"RIFF") && has(bytes, 8, b"WEBP") && is_webp_cut_off(bytes)
     }
+}
+
+/// Whether a name stands at a place.
+fn has(bytes: &[u8], at: usize, name: &[u8]) -> bool {
+    bytes.get(at..).is_some_and(|rest| rest.starts_with(name))
 }
 
 /// A JPEG is segments up to its picture, which ends with a mark; a small picture in a segment has one as well.
