@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::media::{FileRequest, Media, ReadyMedia};
+use crate::media::{FileFacts, FileRequest, Media, ReadyMedia};
 use crate::structured::{LiveLocation, Structured, Vote};
 use crate::text::{clean, clean_filename, clean_shared};
 
@@ -477,6 +477,16 @@ impl Content {
         if let Self::File(file) = self {
             file.kind = kind;
         }
+    }
+
+    /// The file that went out was this.
+    pub fn file_was(&mut self, facts: &FileFacts) {
+        let Self::File(File { media, .. }) = self else { return };
+        media.filename = facts.filename.clone().or(media.filename.take());
+        media.mimetype = Some(facts.mimetype.clone());
+        media.size = Some(facts.size);
+        (media.seconds, media.pages) = (facts.seconds, facts.pages);
+        media.dimensions = facts.dimensions;
     }
 }
 

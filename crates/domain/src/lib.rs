@@ -29,6 +29,7 @@ pub mod node;
 pub mod passkey;
 pub mod person;
 pub mod phone;
+pub mod picture;
 pub mod plan;
 pub mod policy;
 pub mod portal;

@@ -97,11 +97,11 @@ pub struct Media {
     pub size: Option<u64>,
     /// The SHA-256 of one that came in, in hexadecimal digits.
     pub sha256: Option<String>,
-    /// How long one that came in plays.
+    /// How long it plays, once it has come in or was sent.
     pub seconds: Option<u32>,
-    /// Width and height of one that came in, in pixels.
+    /// Width and height in pixels, likewise.
     pub dimensions: Option<(u32, u32)>,
-    /// How many pages a document that came in has.
+    /// How many pages a document has, likewise.
     pub pages: Option<u32>,
     /// A small picture of one that came in: a JPEG in base64.
     pub thumbnail: Option<Arc<str>>,
@@ -191,6 +191,39 @@ pub struct ReadyMedia {
     pub dimensions: Option<(u32, u32)>,
     /// What phones show of it before they fetch it.
     pub preview: Preview,
+}
+
+/// What a file that was sent has turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Image, video, audio, voice, document or sticker.
+    pub kind: ContentKind,
+    /// The name the recipient sees.
+    pub filename: Option<String>,
+    /// Its MIME type.
+    pub mimetype: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How long it plays.
+    pub seconds: Option<u32>,
+    /// Width and height in pixels.
+    pub dimensions: Option<(u32, u32)>,
+    /// How many pages a PDF has.
+    pub pages: Option<u32>,
+}
+
+impl From<&ReadyMedia> for FileFacts {
+    fn from(ready: &ReadyMedia) -> Self {
+        Self {
+            kind: ready.kind,
+            filename: ready.filename.clone(),
+            mimetype: ready.mimetype.clone(),
+            size: ready.file.size,
+            seconds: ready.seconds,
+            dimensions: ready.dimensions,
+            pages: ready.preview.pages,
+        }
+    }
 }
 
 /// What phones show of a file before they fetch it.

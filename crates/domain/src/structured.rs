@@ -203,6 +203,9 @@ impl Structured {
         match self {
             Self::LiveLocation(live) => live.place.name.as_deref().unwrap_or_default(),
             Self::PollVote(vote) => &vote.text,
+            Self::Answer(answer) if answer.text.is_empty() => {
+                answer.id.as_deref().unwrap_or_default()
+            }
             Self::Answer(answer) => &answer.text,
             Self::Order(order) if order.text.is_empty() => {
                 order.title.as_deref().unwrap_or_default()
@@ -212,6 +215,9 @@ impl Structured {
                 invite.name.as_deref().unwrap_or_default()
             }
             Self::GroupInvite(invite) => &invite.text,
+            Self::Event(event) if event.name.is_empty() => {
+                event.description.as_deref().unwrap_or_default()
+            }
             Self::Event(event) => &event.name,
             Self::Album(_) => "",
             Self::Unnamed(unnamed) if unnamed.text.is_empty() => &unnamed.name,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::phone::is_invisible;
+
 /// Longest address of a chat or sender, in bytes: it is part of an index.
 const ADDRESS_BYTES_MAX: usize = 255;
 
@@ -39,6 +41,16 @@ pub fn turns_direction(c: char) -> bool {
         c,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     )
+}
+
+/// Whether a text has nothing that is seen.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(has_no_shape)
+}
+
+/// Whether a character takes a place at most.
+pub fn has_no_shape(c: char) -> bool {
+    c.is_whitespace() || is_invisible(c)
 }
 
 /// The name of a file as it is seen, letter for letter; one that others save it under, in no other folder.
@@ -81,6 +93,16 @@ mod tests {
         assert_eq!(cleaned("فاتورة نهائية.pdf"), "فاتورة نهائية.pdf");
         assert_eq!(cleaned("../../x\"\r\n\u{85}.html"), ".._.._x\".html");
         assert_eq!(cleaned("C:\\Faktur\t1.pdf"), "C:_Faktur1.pdf");
+    }
+
+    #[test]
+    fn texts_of_which_nothing_is_seen() {
+        for blank in ["", " \n\t", "\u{200b}", "\u{feff} \u{2060}\u{a0}"] {
+            assert!(is_blank(blank), "{blank:?}");
+        }
+        for text in ["a", "\u{200b}a", ".", "👨‍👩‍👧"] {
+            assert!(!is_blank(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,9 @@ use domain::incoming_file::{
     FileOutcome, FileReference, FileState, IncomingFile, OFFLINE_PAUSE, device_blobs, pause_after,
 };
 use domain::message::IncomingMessage;
-use domain::ports::{BlobError, FetchError, MARKER_BLOB, Recorded, StoreResult};
+use domain::ports::{
+    BlobError, BlobStore, FetchError, FileStore, MARKER_BLOB, Recorded, StoreResult,
+};
 use domain::webhook::{SealedSecret, SecretRow};
 
 use crate::context::EngineContext;
@@ -175,8 +177,7 @@ async fn fetch_in_turn(context: &EngineContext, file: IncomingFile) {
     let recorded = context.store().record_file(message, outcome, account_max, context.now()).await;
     match recorded {
         Ok(Some(removed)) => delete_blobs(context, &removed).await,
-        // Deleted, or ended meanwhile: nothing may be left of it.
-        Ok(None) => drop(context.blobs().delete(&file.blob_key()).await),
+        Ok(None) => remove_unless_stored(context.store().as_ref(), context.blobs(), &file).await,
         Err(error) => {
             tracing::warn!(message_id = message.0, %error, "a file cannot be written down yet");
             pause(STORE_PAUSE).await;
@@ -185,6 +186,17 @@ async fn fetch_in_turn(context: &EngineContext, file: IncomingFile) {
     }
     if is_over {
         context.incoming_files().ended(message);
+    }
+}
+
+/// Removes what was fetched for a row that does not wait any more: it was deleted, or has ended. Another node
+/// that has taken over the device may have stored the same file under the same name; that one stays.
+async fn remove_unless_stored(rows: &dyn FileStore, blobs: &dyn BlobStore, file: &IncomingFile) {
+    match rows.stored_files(&[file.message]).await {
+        Ok(stored) if stored.is_empty() => drop(blobs.delete(&file.blob_key()).await),
+        Ok(_) => {}
+        // If no row names it, the sweep removes it.
+        Err(error) => tracing::debug!(message_id = file.message.0, %error, "a file stays for now"),
     }
 }
 
@@ -351,4 +363,121 @@ async fn sweep(context: &EngineContext) -> StoreResult<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use domain::media::TempMedia;
+    use domain::ports::{Blob, FilePart};
+    use futures_util::stream::{self, BoxStream};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Rows of which one is stored.
+    struct Rows(MessageId);
+
+    #[async_trait]
+    impl FileStore for Rows {
+        async fn file(&self, _: AccountId, _: MessageId) -> StoreResult<Option<IncomingFile>> {
+            Ok(None)
+        }
+
+        async fn due_files(
+            &self,
+            _: Timestamp,
+            _: u32,
+            _: &[MessageId],
+        ) -> StoreResult<Vec<IncomingFile>> {
+            Ok(Vec::new())
+        }
+
+        async fn next_file_due(&self, _: Timestamp) -> StoreResult<Option<Timestamp>> {
+            Ok(None)
+        }
+
+        async fn request_file(&self, _: AccountId, _: MessageId, _: Timestamp) -> StoreResult<()> {
+            Ok(())
+        }
+
+        async fn hasten_files(&self, _: DeviceId, _: Timestamp) -> StoreResult<bool> {
+            Ok(false)
+        }
+
+        async fn record_file(
+            &self,
+            _: MessageId,
+            _: FileOutcome,
+            _: u64,
+            _: Timestamp,
+        ) -> StoreResult<Option<Vec<IncomingFile>>> {
+            Ok(None)
+        }
+
+        async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>> {
+            Ok(messages.iter().copied().filter(|message| *message == self.0).collect())
+        }
+
+        async fn expire_files(&self, _: Timestamp, _: u64) -> StoreResult<Vec<IncomingFile>> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// A media store that knows what was deleted.
+    #[derive(Default)]
+    struct Blobs(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl BlobStore for Blobs {
+        async fn draft(&self) -> std::result::Result<TempMedia, BlobError> {
+            Err(BlobError("a test".into()))
+        }
+
+        async fn put(&self, _: &str, _: TempMedia) -> std::result::Result<(), BlobError> {
+            Ok(())
+        }
+
+        async fn open(
+            &self,
+            _: &str,
+            _: Option<FilePart>,
+        ) -> std::result::Result<Option<Blob>, BlobError> {
+            Ok(None)
+        }
+
+        async fn delete(&self, key: &str) -> std::result::Result<(), BlobError> {
+            self.0.lock().push(key.to_owned());
+            Ok(())
+        }
+
+        async fn delete_all(&self, _: &str) -> std::result::Result<(), BlobError> {
+            Ok(())
+        }
+
+        fn older_than(
+            &self,
+            _: Timestamp,
+        ) -> BoxStream<'static, std::result::Result<String, BlobError>> {
+            stream::empty().boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_node_has_stored_meanwhile_stays() {
+        let file = |id| IncomingFile {
+            message: MessageId(id),
+            account: AccountId(1),
+            device: DeviceId(Uuid::nil()),
+            state: FileState::Pending,
+            reason: None,
+            reference: None,
+            attempts: 0,
+        };
+        let (rows, blobs) = (Rows(MessageId(1)), Blobs::default());
+        for id in [1, 2] {
+            remove_unless_stored(&rows, &blobs, &file(id)).await;
+        }
+        assert_eq!(*blobs.0.lock(), [file(2).blob_key()]);
+    }
 }

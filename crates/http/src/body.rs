@@ -276,8 +276,10 @@ fn name_field(path: &str, message: &str) -> ApiError {
         if INTERACTIVE.contains(&quoted) {
             return ApiError::field(child(path, quoted), NOT_INTERACTIVE);
         }
-        let known = choices(expected);
-        let message = format!("is not a field of this request; known: {known}");
+        let message = match choices(expected).as_str() {
+            "" => "is not a field of this request, which has none".to_owned(),
+            known => format!("is not a field of this request; known: {known}"),
+        };
         return ApiError::field(child(path, quoted), message);
     }
     if message.starts_with("unknown variant") {
@@ -312,6 +314,7 @@ fn wanted(expected: &str) -> &str {
         "a sequence" => "an array",
         "" => "of another type",
         _ if expected.starts_with("struct ") => "an object",
+        _ if expected.starts_with("enum ") => "a string",
         same => same,
     }
 }

@@ -24,6 +24,11 @@ const UNREADABLE: &str = "the file cannot be read";
 /// The error for what no picture is made of.
 const NO_PICTURE: &str = "it is no JPEG, PNG or WebP that can be decoded, or has too many pixels";
 
+/// The error for what phones show nothing of.
+const CUT_OFF: &str = "the picture is cut off";
+/// Longest picture that is looked at for its end, in bytes.
+const LOOKED_AT_MAX: u64 = 16 << 20;
+
 /// Why the codec cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[error("the folder for converted files cannot be used: {0}")]
@@ -69,10 +74,24 @@ impl Codec {
     ) -> Result<ReadyMedia, FileError> {
         let _turn = self.pictures.acquire().await;
         let file = ready.file.clone();
-        let made = spawn_blocking(move || thumbnail::of_image(format, &file.path)).await;
+        let make = move || match thumbnail::of_image(format, &file.path) {
+            None if is_cut_off(&file) => Err(FileError::Permanent(failure(CUT_OFF))),
+            made => Ok(made),
+        };
+        let made = spawn_blocking(make).await;
         // Without one the image is shown grey until it has been fetched.
-        ready.preview.thumbnail = made.ok().flatten().map(Into::into);
+        ready.preview.thumbnail = made.unwrap_or(Ok(None))?.map(Into::into);
         Ok(ready)
+    }
+
+    /// A sticker that goes as it is, unless it is cut off.
+    async fn whole(&self, ready: ReadyMedia) -> Result<ReadyMedia, FileError> {
+        let _turn = self.pictures.acquire().await;
+        let file = ready.file.clone();
+        match spawn_blocking(move || is_cut_off(&file)).await {
+            Ok(true) => Err(FileError::Permanent(failure(CUT_OFF))),
+            _ => Ok(ready),
+        }
     }
 
     /// Replaces an image by the sticker made from it.
@@ -103,6 +122,7 @@ impl MediaCodec for Codec {
             ContentKind::Voice => self.as_voice(ready, format).await,
             ContentKind::Image => self.with_thumbnail(ready, format).await,
             ContentKind::Sticker if format != Format::Webp => self.as_sticker(ready, format).await,
+            ContentKind::Sticker => self.whole(ready).await,
             _ => Ok(ready),
         }
     }
@@ -182,6 +202,12 @@ fn without_pictures(format: Format, path: &Path) -> Format {
         Ok(Some(movie)) if movie.has_sound && !movie.has_pictures => audio,
         _ => format,
     }
+}
+
+/// Whether a picture ends before its end.
+fn is_cut_off(file: &TempMedia) -> bool {
+    file.size <= LOOKED_AT_MAX
+        && std::fs::read(&file.path).is_ok_and(|bytes| domain::picture::is_cut_off(&bytes))
 }
 
 fn head(path: &Path) -> io::Result<Vec<u8>> {

@@ -12,6 +12,8 @@ use crate::types::{self, FileType, Within};
 
 /// The MIME type of what nothing is known of.
 const ANY: &str = "application/octet-stream";
+/// Longest part of a MIME type behind its stroke, in bytes.
+const SUBTYPE_BYTES_MAX: usize = 127;
 /// Parts of the types that servers and clients send when they know nothing.
 const EMPTY_WORDS: [&str; 7] =
     ["octet", "download", "unknown", "binary", "httpd", "urlencoded", "*"];
@@ -48,7 +50,8 @@ pub(crate) fn claimed(mimetype: &str) -> Option<String> {
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
     };
     let says_nothing = EMPTY_WORDS.iter().any(|word| sub.contains(word));
-    (MAJORS.contains(&major) && is_token(sub) && !says_nothing).then_some(essence)
+    let is_type = MAJORS.contains(&major) && is_token(sub) && sub.len() <= SUBTYPE_BYTES_MAX;
+    (is_type && !says_nothing).then_some(essence)
 }
 
 fn mimetype_of(format: Format, wish: &MediaWish) -> String {

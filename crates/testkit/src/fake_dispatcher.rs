@@ -238,7 +238,7 @@ impl Dispatcher for FakeDispatcher {
             return Ok(Cancellation::TooLate);
         }
         let steps = vec![(MessageEvent::Withdrawn, self.clock.now())];
-        let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+        let progress = Progress { id, steps, failure: None, next_attempt_at: None, file: None };
         let message = self.store.record(vec![progress]).await?.pop();
         Ok(message.map_or(Cancellation::TooLate, |m| Cancellation::Cancelled(Box::new(m.message))))
     }
@@ -362,7 +362,7 @@ impl Dispatcher for FakeDispatcher {
             }
         };
         let steps = vec![(step, self.clock.now())];
-        let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
+        let progress = Progress { id, steps, failure, next_attempt_at: None, file: None };
         Ok(self.store.record(vec![progress]).await?.pop().map(|recorded| recorded.message))
     }
 

@@ -342,7 +342,7 @@ pub async fn new_device(store: &Arc<dyn Store>, account: &Account, token: u64) -
 /// What happened to a message, ten seconds after [`NOW`].
 pub fn progress(id: MessageId, steps: &[MessageEvent]) -> Progress {
     let steps = steps.iter().map(|event| (*event, later(10))).collect();
-    Progress { id, steps, failure: None, next_attempt_at: None, kind: None }
+    Progress { id, steps, failure: None, next_attempt_at: None, file: None }
 }
 
 /// An idempotency key for a request that hashes to `request`.

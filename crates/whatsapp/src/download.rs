@@ -25,6 +25,7 @@ use whatsapp_rust::download::{DownloadParams, Downloadable, MediaType};
 use whatsapp_rust::features::{MediaRetryResult, MediaReuploadError, MediaReuploadRequest};
 use whatsapp_rust::{Client, ErrorChainExt};
 
+use crate::incoming::int32;
 use crate::limits::FETCH_MAX;
 
 /// What fetches a file, as it is kept.
@@ -70,22 +71,22 @@ pub(crate) fn describe(content: &mut Content, message: &wa::Message, info: &Mess
     let media = &mut file.media;
     let refer = |media: &mut Media, message: &dyn Downloadable| refer(media, message, info);
     if let Some(m) = message.image_message.as_option() {
-        media.dimensions = m.width.zip(m.height);
+        media.dimensions = int32(m.width).zip(int32(m.height));
         media.thumbnail = thumbnail(m.jpeg_thumbnail.as_deref());
         refer(media, m);
     } else if let Some(m) = message.video_message.as_option().or(message.ptv_message.as_option()) {
-        media.dimensions = m.width.zip(m.height);
-        media.seconds = m.seconds;
+        media.dimensions = int32(m.width).zip(int32(m.height));
+        media.seconds = int32(m.seconds);
         media.thumbnail = thumbnail(m.jpeg_thumbnail.as_deref());
         refer(media, m);
     } else if let Some(m) = message.audio_message.as_option() {
-        media.seconds = m.seconds;
+        media.seconds = int32(m.seconds);
         refer(media, m);
     } else if let Some(m) = message.sticker_message.as_option() {
-        media.dimensions = m.width.zip(m.height);
+        media.dimensions = int32(m.width).zip(int32(m.height));
         refer(media, m);
     } else if let Some(m) = message.document_message.as_option() {
-        media.pages = m.page_count.filter(|pages| *pages > 0);
+        media.pages = int32(m.page_count).filter(|pages| *pages > 0);
         media.thumbnail = thumbnail(m.jpeg_thumbnail.as_deref());
         refer(media, m);
     }

@@ -172,6 +172,7 @@ fn file(
     size: Option<u64>,
 ) -> File {
     let mimetype = mimetype.map(|text| text.trim()).filter(|text| is_mimetype(text));
+    let size = size.filter(|size| i64::try_from(*size).is_ok());
     let media = Media { mimetype: mimetype.map(str::to_owned), size, ..Media::default() };
     File { kind, caption: long(caption).into(), media }
 }
@@ -387,7 +388,7 @@ pub(crate) fn poll(message: &wa::Message) -> Option<Content> {
     Some(Content::Poll(Poll {
         question: poll.name.as_ref().map(|name| short(name)).unwrap_or_default(),
         options,
-        selectable: poll.selectable_options_count.unwrap_or_default(),
+        selectable: int32(poll.selectable_options_count).unwrap_or_default(),
         votes: Vec::new(),
     }))
 }
@@ -415,6 +416,11 @@ fn location(
 /// A name as far as it is kept: its writer decides how long it is.
 pub(crate) fn short(name: &str) -> String {
     name.chars().take(FILENAME_CHARS_MAX).collect()
+}
+
+/// A number as far as clients can read it: our API promises 32 bits with a sign.
+pub(crate) fn int32(number: Option<u32>) -> Option<u32> {
+    number.filter(|number| i32::try_from(*number).is_ok())
 }
 
 /// A reaction; in announcements it is hidden from WhatsApp.

@@ -192,11 +192,33 @@ fn kinds_and_texts() {
         ),
         (message!(event_message: EventMessage { name: some("Rapat") }), K::Event, "Rapat"),
         (message!(album_message: AlbumMessage { expected_image_count: Some(2) }), K::Album, ""),
+        (message!(product_message: ProductMessage { body: some("Soto") }), K::Other, "Soto"),
         (
-            message!(product_message: ProductMessage { body: some("Soto") }),
+            message!(product_message: ProductMessage { footer: some("x") }),
             K::Other,
             "productMessage",
         ),
+        (message!(invoice_message: InvoiceMessage { note: some("lunas") }), K::Other, "lunas"),
+        (
+            message!(request_payment_message: RequestPaymentMessage {
+                note_message: MessageField::some(text("untuk makan"))
+            }),
+            K::Other,
+            "untuk makan",
+        ),
+        (
+            message!(sticker_pack_message: StickerPackMessage { name: some("Kucing") }),
+            K::Other,
+            "Kucing",
+        ),
+        (
+            message!(buttons_response_message: ButtonsResponseMessage {
+                selected_button_id: some("ya")
+            }),
+            K::Answer,
+            "ya",
+        ),
+        (message!(event_message: EventMessage { description: some("besok") }), K::Event, "besok"),
         (
             message!(poll_update_message: PollUpdateMessage { sender_timestamp_ms: Some(1) }),
             K::Other,
@@ -266,6 +288,25 @@ fn what_a_writer_says_of_a_file_is_bounded() {
     assert_eq!(of("text/html\r\nX-A: b", String::new()), (None, 0));
     assert_eq!(of(" audio/ogg; codecs=opus", long()).0, some("audio/ogg; codecs=opus"));
     assert_eq!(content(&text(&long())).unwrap().text().chars().count(), TEXT_CHARS_MAX);
+}
+
+#[test]
+fn numbers_that_no_client_can_read_are_left_out() {
+    let source = info(from_to("628222@s.whatsapp.net", "628222@s.whatsapp.net"));
+    let described = |size: u64, number: u32| {
+        let video = message!(video_message: VideoMessage {
+            file_length: Some(size),
+            seconds: Some(number),
+            width: Some(number),
+            height: Some(1)
+        });
+        let read = translate(&video, &source, &me(), &NOBODY).unwrap();
+        let media = read.content.media().unwrap().clone();
+        (media.size, media.seconds, media.dimensions)
+    };
+    let (size, number) = (1 << 62, i32::MAX.unsigned_abs());
+    assert_eq!(described(size, number), (Some(size), Some(number), Some((number, 1))));
+    assert_eq!(described(1 << 63, number + 1), (None, None, None));
 }
 
 #[test]
@@ -380,6 +421,12 @@ fn what_says_nothing_has_the_protocols_name() {
             "contactsArrayMessage",
         ),
         (message!(poll_creation_message: PollCreationMessage {}), "pollCreationMessage"),
+        (message!(list_response_message: ListResponseMessage {}), "listResponseMessage"),
+        (message!(buttons_response_message: ButtonsResponseMessage {}), "buttonsResponseMessage"),
+        (message!(order_message: OrderMessage {}), "orderMessage"),
+        (message!(group_invite_message: GroupInviteMessage {}), "groupInviteMessage"),
+        (message!(event_message: EventMessage {}), "eventMessage"),
+        (message!(album_message: AlbumMessage {}), "albumMessage"),
     ] {
         assert_eq!(content(&message), Some(unnamed(name, "")));
     }

@@ -9,7 +9,7 @@ use waproto::whatsapp as wa;
 use waproto::whatsapp::__buffa::oneof::message::buttons_response_message;
 use waproto::whatsapp::__buffa::oneof::message::interactive_response_message;
 
-use crate::incoming::short;
+use crate::incoming::{int32, short};
 
 /// Longest text of such a content that is kept, in characters.
 const TEXT_CHARS_MAX: usize = 4_096;
@@ -30,7 +30,33 @@ pub(crate) fn read(message: &wa::Message) -> Option<Content> {
         .or_else(|| group_invite(message).map(Structured::GroupInvite))
         .or_else(|| event(message).map(Structured::Event))
         .or_else(|| album(message).map(Structured::Album))?;
-    Some(Content::Structured(Box::new(read)))
+    Some(match name_of_empty(&read) {
+        Some(name) => named(name, None),
+        None => Content::Structured(Box::new(read)),
+    })
+}
+
+/// The protocol's name for what has fields of its own and nothing in them.
+fn name_of_empty(read: &Structured) -> Option<&'static str> {
+    let (is_empty, name) = match read {
+        Structured::Answer(Answer { kind, id, text, params }) => {
+            let name = match kind {
+                AnswerKind::Button => "buttonsResponseMessage",
+                AnswerKind::List => "listResponseMessage",
+                AnswerKind::Template => "templateButtonReplyMessage",
+                AnswerKind::Interactive => "interactiveResponseMessage",
+            };
+            (id.is_none() && params.is_none() && text.is_empty(), name)
+        }
+        Structured::Order(order) => (*order == Order::default(), "orderMessage"),
+        Structured::GroupInvite(invite) => {
+            (*invite == GroupInvite::default(), "groupInviteMessage")
+        }
+        Structured::Event(event) => (*event == CalendarEvent::default(), "eventMessage"),
+        Structured::Album(album) => (*album == Album::default(), "albumMessage"),
+        _ => return None,
+    };
+    is_empty.then_some(name)
 }
 
 /// What has no name here, by the protocol's.
@@ -55,10 +81,22 @@ pub(crate) fn named(name: &str, words: Option<&String>) -> Content {
     Content::Structured(Box::new(Structured::Unnamed(Unnamed { name: name.to_owned(), text })))
 }
 
-/// The text of what businesses send to be chosen from, and of a comment.
+/// What of it a person or a business has written.
 fn words(message: &wa::Message) -> Option<&String> {
+    let written = |text: &&String| !text.is_empty();
+    offered(message)
+        .filter(written)
+        .or_else(|| noted(message).filter(written))
+        .or_else(|| about_channels_and_calls(message).filter(written))
+}
+
+/// The text of what businesses send to be chosen from.
+fn offered(message: &wa::Message) -> Option<&String> {
     let buttons = message.buttons_message.as_option().and_then(|m| m.content_text.as_ref());
-    let list = || message.list_message.as_option().and_then(|m| m.description.as_ref());
+    let list = || {
+        let list = message.list_message.as_option()?;
+        list.description.as_ref().or(list.title.as_ref())
+    };
     let interactive = || {
         let body = message.interactive_message.as_option()?.body.as_option()?;
         body.text.as_ref()
@@ -67,12 +105,35 @@ fn words(message: &wa::Message) -> Option<&String> {
         let template = message.template_message.as_option()?.hydrated_template.as_option()?;
         template.hydrated_content_text.as_ref()
     };
-    let comment = || {
-        let comment = message.comment_message.as_option()?.message.as_option()?;
-        let extended = || comment.extended_text_message.as_option()?.text.as_ref();
-        comment.conversation.as_ref().or_else(extended)
+    let product = || message.product_message.as_option().and_then(|m| m.body.as_ref());
+    buttons.or_else(list).or_else(interactive).or_else(template).or_else(product)
+}
+
+/// A comment, the note of a payment, an answer to a question.
+fn noted(message: &wa::Message) -> Option<&String> {
+    let comment = || message.comment_message.as_option()?.message.as_option();
+    let asked = || message.request_payment_message.as_option()?.note_message.as_option();
+    let paid = || message.send_payment_message.as_option()?.note_message.as_option();
+    let inner = comment().or_else(asked).or_else(paid).and_then(|inner| {
+        let extended = || inner.extended_text_message.as_option()?.text.as_ref();
+        inner.conversation.as_ref().or_else(extended)
+    });
+    let invoice = || message.invoice_message.as_option()?.note.as_ref();
+    let split = || message.split_payment_message.as_option()?.description.as_ref();
+    let question = || message.question_response_message.as_option()?.text.as_ref();
+    let status = || message.status_question_answer_message.as_option()?.text.as_ref();
+    inner.or_else(invoice).or_else(split).or_else(question).or_else(status)
+}
+
+fn about_channels_and_calls(message: &wa::Message) -> Option<&String> {
+    let admin = || message.newsletter_admin_invite_message.as_option()?.caption.as_ref();
+    let follower = || message.newsletter_follower_invite_message_v2.as_option()?.caption.as_ref();
+    let call = || message.scheduled_call_creation_message.as_option()?.title.as_ref();
+    let stickers = || {
+        let pack = message.sticker_pack_message.as_option()?;
+        pack.caption.as_ref().filter(|text| !text.is_empty()).or(pack.name.as_ref())
     };
-    buttons.or_else(list).or_else(interactive).or_else(template).or_else(comment)
+    admin().or_else(follower).or_else(call).or_else(stickers)
 }
 
 fn camel_case(name: &str) -> String {
@@ -98,8 +159,8 @@ fn live_location(message: &wa::Message) -> Option<Structured> {
     is_place.then(|| {
         Structured::LiveLocation(LiveLocation {
             place,
-            accuracy_m: live.accuracy_in_meters,
-            heading: live.degrees_clockwise_from_magnetic_north,
+            accuracy_m: int32(live.accuracy_in_meters),
+            heading: int32(live.degrees_clockwise_from_magnetic_north),
             speed: live.speed_in_mps.filter(|speed| speed.is_finite()),
             sequence: live.sequence_number.unwrap_or_default(),
         })
@@ -183,8 +244,8 @@ fn event(message: &wa::Message) -> Option<CalendarEvent> {
 fn album(message: &wa::Message) -> Option<Album> {
     let album = message.album_message.as_option()?;
     Some(Album {
-        images: album.expected_image_count.unwrap_or_default(),
-        videos: album.expected_video_count.unwrap_or_default(),
+        images: int32(album.expected_image_count).unwrap_or_default(),
+        videos: int32(album.expected_video_count).unwrap_or_default(),
     })
 }
 

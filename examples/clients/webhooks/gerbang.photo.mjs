@@ -7,6 +7,8 @@ import { createServer } from 'node:http';
 const { GERBANG_URL: URL, GERBANG_KEY: KEY, GERBANG_WEBHOOK_SECRET: SECRET } = process.env;
 const { PORT = 8000, FOLDER = '.' } = process.env;
 const AGE_MAX_S = 5 * 60;
+// The file cannot be had any more.
+const OVER = [404, 410, 502];
 
 function isAuthentic(headers, body) {
   const id = headers['webhook-id'];
@@ -23,8 +25,11 @@ function isAuthentic(headers, body) {
 }
 
 async function answer(id, message) {
+  const { url, reason } = message.media;
+  if (!url) return console.log(`${message.id} has no file: ${reason}`);
   // The URL needs no key. It is valid from now on, also while the file is still on its way.
-  const photo = await fetch(message.media.url);
+  const photo = await fetch(url);
+  if (OVER.includes(photo.status)) return console.log(`${message.id} has no file: ${photo.status}`);
   if (!photo.ok) throw new Error(`the photo cannot be fetched: ${photo.status}`);
   const bytes = Buffer.from(await photo.arrayBuffer());
   await writeFile(`${FOLDER}/${message.id}.jpg`, bytes);

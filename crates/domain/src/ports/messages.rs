@@ -10,6 +10,7 @@ use crate::chat::ChatId;
 use crate::contact::{Identity, Spelling};
 use crate::context::MessageName;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use crate::media::FileFacts;
 use crate::message::{
     ContentKind, Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState,
     NewMessage, Receipt, whole_millis,
@@ -138,7 +139,7 @@ pub struct Progress {
     /// When the next attempt is due, when there will be one.
     pub next_attempt_at: Option<Timestamp>,
     /// What its file has turned out to be.
-    pub kind: Option<ContentKind>,
+    pub file: Option<Box<FileFacts>>,
 }
 
 impl Progress {
@@ -161,8 +162,12 @@ impl Progress {
         if message.state == MessageState::Sending {
             message.state = MessageState::Queued;
         }
-        if let Some(kind) = self.kind {
-            message.content.set_file_kind(kind);
+        if let Some(facts) = &self.file {
+            message.content.set_file_kind(facts.kind);
+            // What was not sent may be sent again, as it was asked for.
+            if self.steps.iter().any(|(event, _)| *event == MessageEvent::Acknowledged) {
+                message.content.file_was(facts);
+            }
         }
         if let (true, Some(at)) = (message.state.is_waiting(), self.next_attempt_at) {
             message.due_at = whole_millis(at);

@@ -17,9 +17,10 @@ use crate::media::{
     cleaned_url,
 };
 use crate::message::TEXT_CHARS_MAX;
-use crate::phone::{PHONE_DIGITS_MAX, PhoneNumber, is_invisible};
+use crate::phone::{PHONE_DIGITS_MAX, PhoneNumber};
+use crate::picture;
 use crate::ports::UrlRefusal;
-use crate::text::{is_mimetype, turns_direction};
+use crate::text::{has_no_shape, is_blank, is_mimetype, turns_direction};
 
 /// What errors call the fields of one contact.
 struct ContactFields {
@@ -98,6 +99,7 @@ impl Core {
                 if let Some(kind) = kind {
                     check_beginning(kind, &bytes)?;
                 }
+                check_whole(kind, &bytes)?;
                 (None, Some(check_bytes(bytes)?))
             }
         };
@@ -149,8 +151,7 @@ pub(super) fn check_text(text: Arc<str>) -> Result<Arc<str>> {
 }
 
 fn require_text(text: &str) -> Result<()> {
-    let is_blank = |c: char| c.is_whitespace() || is_invisible(c);
-    match text.chars().all(is_blank) {
+    match is_blank(text) {
         true => Err(Error::invalid("text", "is required and must not be blank")),
         false => Ok(()),
     }
@@ -216,7 +217,8 @@ fn check_poll(poll: Poll) -> Result<Poll> {
     for option in &poll.options {
         check_line("poll.options", option, 1, OPTION_CHARS_MAX)?;
     }
-    let different: BTreeSet<&str> = poll.options.iter().map(|option| option.trim()).collect();
+    let different: BTreeSet<&str> =
+        poll.options.iter().map(|option| option.trim_matches(has_no_shape)).collect();
     if different.len() < count {
         return Err(Error::invalid("poll.options", "must be different from each other"));
     }
@@ -236,10 +238,13 @@ fn check_emoji(emoji: String) -> Result<String> {
     Ok(emoji.to_owned())
 }
 
-/// A text of one line without control characters; white space around it does not count.
+/// A text of one line without control characters, that is seen where it must have any; white space around
+/// it does not count.
 fn check_line(field: &'static str, text: &str, chars_min: usize, chars_max: usize) -> Result<()> {
     let length = text.trim().chars().count();
-    if !(chars_min..=chars_max).contains(&length) || text.chars().any(char::is_control) {
+    let is_unseen = chars_min > 0 && is_blank(text);
+    if is_unseen || !(chars_min..=chars_max).contains(&length) || text.chars().any(char::is_control)
+    {
         let message = format!("must have {chars_min} to {chars_max} characters, none of control");
         return Err(Error::invalid(field, message));
     }
@@ -304,6 +309,15 @@ fn check_beginning(kind: ContentKind, bytes: &[u8]) -> Result<()> {
     let is_sent = kind == Document || kinds.contains(&kind);
     let message = format!("is {}, but the file is {found}", kind.as_str());
     if is_sent { Ok(()) } else { Err(Error::invalid("media.kind", message)) }
+}
+
+/// Refuses a picture that is cut off, which no phone shows. As a document it goes as it is.
+fn check_whole(kind: Option<ContentKind>, bytes: &[u8]) -> Result<()> {
+    let is_shown = matches!(kind, None | Some(ContentKind::Image | ContentKind::Sticker));
+    if is_shown && picture::is_cut_off(bytes) {
+        return Err(Error::invalid("media.base64", "is a picture that is cut off"));
+    }
+    Ok(())
 }
 
 fn check_filename(mut name: String) -> Result<String> {
@@ -404,6 +418,42 @@ mod tests {
                 assert_eq!(is_taken, allowed.contains(&kind), "{kind:?} {bytes:?}");
             }
         }
+    }
+
+    #[test]
+    fn names_and_answers_are_seen() {
+        for (line, is_seen) in
+            [("a", true), (" \u{200b}a", true), ("", false), (" ", false), ("\u{200b}", false)]
+        {
+            assert_eq!(check_line("poll.question", line, 1, 9).is_ok(), is_seen, "{line:?}");
+        }
+        assert!(check_line("contacts[0].organization", "\u{200b}", 0, 9).is_ok());
+        let poll = |other: &str| Poll {
+            question: "?".into(),
+            options: vec!["a".into(), other.into()],
+            selectable: 1,
+            votes: Vec::new(),
+        };
+        assert!(check_poll(poll("b")).is_ok());
+        for other in [" a", "a\u{200b}", "\u{2060}"] {
+            assert!(check_poll(poll(other)).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_goes_as_a_document_only() {
+        use ContentKind::{Document, Image, Sticker, Voice};
+        let cut_off = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0";
+        for (kind, is_taken) in [
+            (None, false),
+            (Some(Image), false),
+            (Some(Sticker), false),
+            (Some(Document), true),
+            (Some(Voice), true),
+        ] {
+            assert_eq!(check_whole(kind, cut_off).is_ok(), is_taken, "{kind:?}");
+        }
+        assert!(check_whole(Some(Image), b"anything").is_ok());
     }
 
     #[test]

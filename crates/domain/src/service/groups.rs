@@ -15,6 +15,7 @@ use crate::plan::Feature;
 use crate::scope::Scope;
 use crate::service::content::check_bytes;
 use crate::service::{Core, Principal};
+use crate::text::is_blank;
 
 impl Core {
     /// The groups the number of a connected device is in.
@@ -220,7 +221,7 @@ fn group_name(name: &str) -> Result<String> {
     let is_odd =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     match name.chars().count() {
-        1..=GROUP_NAME_MAX if !name.contains(is_odd) => Ok(name.to_owned()),
+        1..=GROUP_NAME_MAX if !is_blank(name) && !name.contains(is_odd) => Ok(name.to_owned()),
         _ => Err(Error::invalid(
             "subject",
             format!("must have 1 to {GROUP_NAME_MAX} characters in one line, none of control"),
@@ -271,4 +272,21 @@ fn people(principal: &Principal, field: &'static str, texts: &[String]) -> Resul
         }
     }
     Ok(people)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_groups_are_seen_and_stand_in_one_line() {
+        let long = "é".repeat(GROUP_NAME_MAX);
+        for name in ["a", " Tim\u{200b} ", long.as_str()] {
+            assert_eq!(group_name(name).ok().as_deref(), Some(name.trim()), "{name:?}");
+        }
+        let longer = format!("{long}é");
+        for wrong in ["", " ", "\u{200b}", "a\nb", "a\u{202e}b", longer.as_str()] {
+            assert!(group_name(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use domain::content::{Content, File};
 use domain::error::StoreError;
 use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, MessageId};
-use domain::media::{MediaWish, ReadyMedia};
+use domain::media::{FileFacts, MediaWish, ReadyMedia};
 use domain::message::{ContentKind, Failure, Message};
 use domain::ports::FileError;
 
@@ -95,8 +95,8 @@ pub(super) struct ReadyFile {
 
 impl ReadyFile {
     /// What it has turned out to be.
-    pub(super) fn kind(&self) -> ContentKind {
-        self.media.kind
+    pub(super) fn facts(&self) -> FileFacts {
+        FileFacts::from(&self.media)
     }
 
     pub(super) fn into_parts(self) -> (ReadyMedia, Permit) {
@@ -157,7 +157,7 @@ impl DeviceTask {
         match file {
             Ok(file) => {
                 stats.media_prepared.fetch_add(1, Relaxed);
-                tracing::debug!(message_id = %id, kind = file.kind().as_str(), "file ready");
+                tracing::debug!(message_id = %id, kind = file.media.kind.as_str(), "file ready");
                 self.records.store_answered();
                 self.outbox.file_ready(id, file, now);
             }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use futures_util::future::AbortHandle;
 
 use domain::ids::MessageId;
-use domain::message::{ContentKind, Message};
+use domain::media::FileFacts;
+use domain::message::Message;
 
 use super::files::ReadyFile;
 
@@ -27,7 +28,7 @@ enum Stage {
 struct Entry {
     stage: Stage,
     /// What its file has turned out to be; written down with its outcome.
-    kind: Option<ContentKind>,
+    facts: Option<Box<FileFacts>>,
 }
 
 /// The messages of a device that are in flight. Bounded by what the queue picks.
@@ -56,19 +57,18 @@ impl InFlight {
     }
 
     pub(super) fn file_ready(&mut self, id: MessageId, file: Box<ReadyFile>) {
-        let kind = Some(file.kind());
-        self.0.insert(id, Entry { stage: Stage::FileReady(file), kind });
+        let facts = Some(Box::new(file.facts()));
+        self.0.insert(id, Entry { stage: Stage::FileReady(file), facts });
     }
 
     pub(super) fn loaded(&mut self, message: Box<Message>) {
         let id = message.id;
-        let file = match self.0.remove(&id) {
-            Some(Entry { stage: Stage::FileReady(file), kind }) => (Some(file), kind),
-            Some(Entry { kind, .. }) => (None, kind),
+        let (file, facts) = match self.0.remove(&id) {
+            Some(Entry { stage: Stage::FileReady(file), facts }) => (Some(file), facts),
+            Some(Entry { facts, .. }) => (None, facts),
             None => (None, None),
         };
-        let (file, kind) = file;
-        self.0.insert(id, Entry { stage: Stage::Loaded(message, file), kind });
+        self.0.insert(id, Entry { stage: Stage::Loaded(message, file), facts });
     }
 
     /// A message whose body is read.
@@ -106,13 +106,13 @@ impl InFlight {
     }
 
     /// The message has an outcome: what its file has turned out to be, where it had one.
-    pub(super) fn end(&mut self, id: MessageId) -> Option<ContentKind> {
+    pub(super) fn end(&mut self, id: MessageId) -> Option<Box<FileFacts>> {
         let entry = self.0.get_mut(&id)?;
         if let Stage::PreparingFile(job) = &entry.stage {
             job.abort();
-            return entry.kind.take();
+            return entry.facts.take();
         }
-        self.0.remove(&id)?.kind
+        self.0.remove(&id)?.facts
     }
 
     /// Forgets what is not in flight any more, and the files that are not wanted.
@@ -128,7 +128,7 @@ impl InFlight {
                     if !wants_file(*id) {
                         job.abort();
                     }
-                    entry.kind = entry.kind.filter(|_| is_in_flight);
+                    entry.facts = entry.facts.take().filter(|_| is_in_flight);
                     return true;
                 }
                 Stage::FileReady(_) if !wants_file(*id) => entry.stage = Stage::Unloaded,
@@ -139,14 +139,14 @@ impl InFlight {
     }
 
     fn set(&mut self, id: MessageId, stage: Stage) {
-        let kind = self.0.get(&id).and_then(|entry| entry.kind);
-        self.0.insert(id, Entry { stage, kind });
+        let facts = self.0.remove(&id).and_then(|entry| entry.facts);
+        self.0.insert(id, Entry { stage, facts });
     }
 
     /// Forgets an entry that says nothing.
     fn drop_empty(&mut self, id: MessageId) {
         let says_nothing =
-            |entry: &Entry| matches!(entry.stage, Stage::Unloaded) && entry.kind.is_none();
+            |entry: &Entry| matches!(entry.stage, Stage::Unloaded) && entry.facts.is_none();
         if self.0.get(&id).is_some_and(says_nothing) {
             self.0.remove(&id);
         }

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 
 use domain::chat::ChatId;
 use domain::ids::MessageId;
-use domain::message::{ContentKind, Message, Waiting};
+use domain::media::FileFacts;
+use domain::message::{Message, Waiting};
 use domain::ports::SendError;
 
 use super::files::ReadyFile;
@@ -133,7 +134,7 @@ impl Outbox {
     }
 
     /// The message has an outcome, which is still to be written down.
-    pub(super) fn end(&mut self, id: MessageId) -> Option<ContentKind> {
+    pub(super) fn end(&mut self, id: MessageId) -> Option<Box<FileFacts>> {
         self.in_flight.end(id)
     }
 

@@ -365,7 +365,7 @@ impl Withdrawn {
     /// What to write down about it.
     pub fn progress(&self, now: Timestamp) -> Progress {
         let steps = vec![(MessageEvent::Withdrawn, now)];
-        Progress { id: self.id, steps, failure: None, next_attempt_at: None, kind: None }
+        Progress { id: self.id, steps, failure: None, next_attempt_at: None, file: None }
     }
 
     /// Which message.

@@ -336,7 +336,7 @@ impl DeviceQueue {
             steps,
             failure,
             next_attempt_at: None,
-            kind: None,
+            file: None,
         }));
     }
 
@@ -384,7 +384,7 @@ impl DeviceQueue {
             steps: vec![(MessageEvent::Submitted, began_at), (MessageEvent::AttemptFailed, now)],
             failure: Some(failure),
             next_attempt_at: Some(next),
-            kind: None,
+            file: None,
         }));
     }
 

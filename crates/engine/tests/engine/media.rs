@@ -56,6 +56,9 @@ async fn a_file_is_fetched_prepared_and_sent() {
     assert_eq!(message.kind(), ContentKind::Document, "a guess");
     let sent = gateway.until_state(message.id, MessageState::Sent).await;
     assert_eq!(sent.kind(), ContentKind::Image, "what it turned out to be");
+    let media = sent.content.media().unwrap();
+    assert_eq!((media.mimetype.as_deref(), media.size), (Some("image/png"), Some(3)));
+    assert_eq!(media.filename.as_deref(), Some("cat.png"));
     let (_, message) = gateway.messenger.sent().remove(0);
     let Content::File(file) = message.content else { panic!("it has a file") };
     let (ready, caption) = (file.media, file.caption);

@@ -12,25 +12,26 @@ pub(super) struct MediaBody<'a> {
     /// Where it is downloaded from: of one that came in, an address of this server that needs no key and
     /// is valid while files are kept. Null when it came with the request, or is not kept any more.
     url: Option<&'a str>,
-    /// The name the recipient sees.
+    /// The name the recipient sees. Of one that is sent, this and all below but the digest and the small
+    /// picture are what the file turned out to be, from `sent` on.
     filename: Option<&'a str>,
-    /// Its MIME type, where known.
+    /// Its MIME type, where known; before it is sent, the one that was given.
     mimetype: Option<&'a str>,
     /// Its size in bytes, where known.
     size: Option<u64>,
     /// The SHA-256 of one that came in, in hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<&'a str>,
-    /// How long one that came in plays, in seconds.
+    /// How long it plays, in seconds, once it has come in or was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<u32>,
-    /// The width of one that came in, in pixels.
+    /// Its width in pixels, once it has come in or was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
-    /// Its height.
+    /// Its height, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<u32>,
-    /// How many pages a document that came in has, where its sender said so.
+    /// How many pages a document has, once it has come in and its sender said so, or was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pages: Option<u32>,
     /// A small picture of one that came in: a JPEG of at most 20,000 bytes, in base64.

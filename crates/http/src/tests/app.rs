@@ -180,7 +180,7 @@ impl App {
     /// Brings a message into the state that `event` leads to.
     pub(crate) async fn follow(&self, id: MessageId, event: MessageEvent) {
         let steps = vec![(event, self.clock.now())];
-        let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+        let progress = Progress { id, steps, failure: None, next_attempt_at: None, file: None };
         self.store.record(vec![progress]).await.unwrap();
     }
 

@@ -362,7 +362,7 @@ async fn a_message_and_its_life() {
     let now = app.clock.hands.now();
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, now)).into();
-    let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+    let progress = Progress { id, steps, failure: None, next_attempt_at: None, file: None };
     app.store.record(vec![progress]).await.unwrap();
     transcript.add("read", &answer_to(&app, Ask::get(&path), key).await);
     transcript.add("cancel", &answer_to(&app, Ask::delete(&path), key).await);
@@ -385,7 +385,7 @@ async fn cancelled_failed_and_scheduled_messages() {
     let id = MessageId(failing.json()["id"].as_i64().unwrap());
     let steps = vec![(MessageEvent::Failed, app.clock.hands.now())];
     let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
-    let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
+    let progress = Progress { id, steps, failure, next_attempt_at: None, file: None };
     app.store.record(vec![progress]).await.unwrap();
     transcript.add("failed", &answer_to(&app, Ask::get(failing.header("location")), key).await);
     transcript.add("none such", &answer_to(&app, Ask::get("/v1/messages/999"), key).await);
@@ -576,12 +576,17 @@ async fn errors_say_what_a_value_must_be() {
     message["priority"] = json!(99_999);
     let place = json!({"latitude": "north", "longitude": 0});
     let place = json!({"device": app.front.id(), "to": "628999111222", "location": place});
+    let file = json!({"base64": "AAAA", "kind": 5});
+    let file = json!({"device": app.front.id(), "to": "628999111222", "media": file});
+    let read = Ask::post("/v1/messages/1/read", json!({"device": app.front.id()}));
     let pacing = json!({"min_s": 0, "max_s": 0, "typing": false, "first_contacts_per_day": null,
         "quiet_hours": {"from": "9", "until": "07:00"}});
     let pacing = Ask::new("PATCH".parse().unwrap(), &device).json(json!({"pacing": pacing}));
     for (ask, field, expected) in [
         (Ask::post("/v1/messages", message), "priority", "must be -100 to 100"),
         (Ask::post("/v1/messages", place), "location.latitude", "must be a number"),
+        (Ask::post("/v1/messages", file), "media.kind", "must be a string"),
+        (read, "device", "is not a field of this request, which has none"),
         (pacing, "pacing.quiet_hours.from", "must be a time such as 21:00"),
     ] {
         let refused = answer_to(&app, ask, &app.shop.key).await.expect(422).json();

@@ -1,8 +1,8 @@
 //! Detection of kinds and types.
 
-use domain::media::MediaWish;
-use domain::message::ContentKind::{Audio, Document, Image, Video, Voice};
-use domain::ports::MediaCodec as _;
+use domain::media::{MediaWish, ReadyMedia};
+use domain::message::ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
+use domain::ports::{FileError, MediaCodec as _};
 
 use super::{Rig, failure, fixture};
 
@@ -76,19 +76,35 @@ async fn documents_have_a_type_and_a_name() {
 #[tokio::test]
 async fn headers_that_lie_do_no_harm() {
     let rig = Rig::new();
+    let check = |prepared: Result<ReadyMedia, FileError>| {
+        assert!(prepared.is_ok() || prepared == Err(failure("the picture is cut off")));
+    };
     // Sizes, counts and offsets of all ones; and every file cut off somewhere.
     for name in ["dot.jpg", "dot.webp", "clip.mp4", "tone.m4a", "tone.mp3", "tone-vorbis.ogg"] {
         let whole = fixture(name);
         for cut in (1..whole.len()).step_by(whole.len() / 40 + 1) {
-            let _ = rig.prepare(&whole[..cut], None).await.unwrap();
+            check(rig.prepare(&whole[..cut], None).await);
         }
         for at in (12..whole.len().min(900)).step_by(7) {
             let mut damaged = whole.clone();
             for byte in damaged.iter_mut().skip(at).take(4) {
                 *byte = 0xff;
             }
-            let _ = rig.prepare(&damaged, None).await.unwrap();
+            check(rig.prepare(&damaged, None).await);
         }
+    }
+    assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn a_picture_that_is_cut_off_goes_as_a_document_only() {
+    let rig = Rig::new();
+    for (name, kind) in [("dot.png", None), ("dot.png", Some(Image)), ("dot.webp", Some(Sticker))] {
+        let whole = fixture(name);
+        let cut_off = &whole[..whole.len() / 2];
+        assert_eq!(rig.prepare(cut_off, kind).await, Err(failure("the picture is cut off")));
+        assert_eq!(rig.prepare(cut_off, Some(Document)).await.unwrap().kind, Document);
+        assert_eq!(rig.prepare(&whole, kind).await.unwrap().kind, kind.unwrap_or(Image));
     }
     assert_eq!(rig.files(), 0);
 }

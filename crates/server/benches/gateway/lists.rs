@@ -227,5 +227,5 @@ fn message(device: &str, n: u32, now: Timestamp) -> NewMessage {
 
 fn sent(id: MessageId, at: Timestamp) -> Progress {
     let steps = vec![(MessageEvent::Submitted, at), (MessageEvent::Acknowledged, at)];
-    Progress { id, steps, failure: None, next_attempt_at: None, kind: None }
+    Progress { id, steps, failure: None, next_attempt_at: None, file: None }
 }

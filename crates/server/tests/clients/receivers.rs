@@ -47,21 +47,52 @@ async fn wachats_push_in_php() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_is_received_and_answered_in_node() {
+    try_photo("gerbang.photo.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_received_and_answered_in_go() {
+    try_photo("gerbang.photo.go").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_received_and_answered_in_php() {
+    try_photo("gerbang.photo.php").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_received_and_answered_in_python() {
+    try_photo("gerbang.photo.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_received_and_answered_in_ruby() {
+    try_photo("gerbang.photo.rb").await;
+}
+
+async fn try_photo(file: &str) {
     let world = World::start().await;
     let folder = tempfile::tempdir().unwrap();
     let (gateway, path) = (world.url(), folder.path().to_str().unwrap());
     let settings =
         [("GERBANG_URL", gateway.as_str()), ("GERBANG_KEY", world.key()), ("FOLDER", path)];
     let secret = format!("whsec_{SECRET}");
-    let (mut receiver, url) = start("gerbang.photo.mjs", &secret, &settings).await;
+    let (mut receiver, url) = start(file, &secret, &settings).await;
     let webhook = json!({ "url": url, "secret": secret, "events": ["message.received"] });
     world.account.post("/v1/webhooks", webhook).await;
 
     let photo = vec![7; 54_321];
     let media =
         json!({ "kind": "image", "mimetype": "image/jpeg", "base64": STANDARD.encode(&photo) });
-    let body = json!({ "to": crate::world::OURS, "media": media });
-    world.simulator.control().post(&format!("/phones/{THEIRS}/send"), body).await;
+    let send = async |content: Value| {
+        let path = format!("/phones/{THEIRS}/send");
+        world.simulator.control().post(&path, content).await;
+    };
+    // A picture without a word of how to fetch it: an `imageMessage` without fields.
+    send(json!({ "to": crate::world::OURS, "raw": "GgA=" })).await;
+    let has_none = |line: &str| line.contains(" has no file: ").then_some(());
+    receiver.line("that there is no photo", has_none).await;
+    send(json!({ "to": crate::world::OURS, "media": media })).await;
     let saved = |line: &str| line.strip_prefix("saved ").map(str::to_owned);
     let name = receiver.line("the name of the photo", saved).await;
     assert!(std::fs::read(folder.path().join(name)).unwrap() == photo);

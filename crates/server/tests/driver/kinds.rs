@@ -94,10 +94,11 @@ async fn every_kind_comes_in() {
             "",
         ),
         (
-            json!({"raw": BASE64_STANDARD.encode(field(30, &field(5, b"x")))}),
+            json!({"raw": BASE64_STANDARD.encode(field(30, &field(6, b"x")))}),
             "unsupported",
             "productMessage",
         ),
+        (json!({"raw": BASE64_STANDARD.encode(field(30, &field(5, b"x")))}), "unsupported", "x"),
         (
             json!({"live_location": {"latitude": -6.5, "longitude": 106.5, "sequence": 1}}),
             "location",

@@ -136,7 +136,7 @@ fn ends(ids: Vec<i64>, event: MessageEvent, at: Timestamp) -> Vec<Progress> {
         steps: vec![(event, at)],
         failure: None,
         next_attempt_at: None,
-        kind: None,
+        file: None,
     };
     ids.into_iter().map(progress).collect()
 }

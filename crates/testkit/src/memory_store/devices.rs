@@ -260,7 +260,7 @@ impl DeviceStore for MemoryStore {
         let mut cancelled = Vec::new();
         for id in ids {
             let steps = vec![(MessageEvent::Withdrawn, now)];
-            let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+            let progress = Progress { id, steps, failure: None, next_attempt_at: None, file: None };
             cancelled.extend(state.record_one(&progress));
         }
         state.devices.retain(|device| device.id != id);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::content::{Content, ContentKind, File};
 use domain::ids::{DeviceId, MessageId};
-use domain::media::Media;
+use domain::media::{FileFacts, Media};
 use domain::message::{Failure, Message, MessageEvent, MessageState, NewMessage, Receipt};
 use domain::policy::quota::Period;
 use domain::ports::{Acceptance, Progress, Store};
@@ -233,12 +233,31 @@ pub async fn a_guessed_kind_is_corrected(store: Arc<dyn Store>) {
     };
     let content = Content::File(guess);
     let id = world.accept(NewMessage { content, ..world.text(1) }).await.id;
-    let image =
-        Progress { kind: Some(ContentKind::Image), ..progress(id, &[Submitted, AttemptFailed]) };
+    let facts = FileFacts {
+        kind: ContentKind::Image,
+        filename: None,
+        mimetype: "image/png".into(),
+        size: 7,
+        seconds: None,
+        dimensions: Some((2, 3)),
+        pages: None,
+    };
+    let file = Some(Box::new(facts));
+    let image = Progress { file: file.clone(), ..progress(id, &[Submitted, AttemptFailed]) };
     let waiting = messages_of(store.record(vec![image]).await.unwrap()).remove(0);
     assert_eq!(waiting.kind(), ContentKind::Image);
+    let media = waiting.content.media().unwrap();
+    assert_eq!(
+        (&media.mimetype, media.size),
+        (&None, None),
+        "it is tried again as it was asked for"
+    );
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(waiting));
-    let sent = world.record(id, &[Submitted, Acknowledged]).await.remove(0);
+    let sent = Progress { file, ..progress(id, &[Submitted, Acknowledged]) };
+    let sent = messages_of(store.record(vec![sent]).await.unwrap()).remove(0);
     assert_eq!(sent.kind(), ContentKind::Image);
+    let media = sent.content.media().unwrap();
+    assert_eq!((media.mimetype.as_deref(), media.size), (Some("image/png"), Some(7)));
+    assert_eq!(media.dimensions, Some((2, 3)));
     assert_eq!(store.message(world.account.id, id).await.unwrap(), Some(sent));
 }

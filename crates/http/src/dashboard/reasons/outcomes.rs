@@ -224,6 +224,7 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
         "it is no JPEG, PNG or WebP that can be decoded, or has too many pixels",
         "bukan JPEG, PNG, atau WebP yang terbaca, atau pikselnya terlalu banyak",
     ),
+    ("the picture is cut off", "gambar terpotong"),
     ("the sticker could not be written", "stiker tidak dapat ditulis"),
     ("what fetches the file cannot be read", "keterangan untuk mengambil berkas tidak terbaca"),
     ("the media store takes no file", "penyimpanan media tidak menerima berkas"),

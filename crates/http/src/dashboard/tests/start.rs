@@ -72,7 +72,7 @@ async fn the_first_steps_stay_until_all_are_done_and_what_one_cancels_has_not_fa
     let id = send(&app).await;
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, app.clock.now())).into();
-    let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+    let progress = Progress { id, steps, failure: None, next_attempt_at: None, file: None };
     app.store.record(vec![progress]).await.unwrap();
     let page = owner.get("/app").await.expect(200).text();
     assert!(page.contains("<details><summary>First steps</summary>"), "{page}");

@@ -271,7 +271,7 @@ async fn row_after(event: MessageEvent, failure: Option<Failure>, query: &str) -
     let id = response.expect(200).json()["data"]["message_id"].clone();
     let steps = vec![(event, app.clock.now())];
     let message = MessageId(id.as_i64().unwrap());
-    let progress = Progress { id: message, steps, failure, next_attempt_at: None, kind: None };
+    let progress = Progress { id: message, steps, failure, next_attempt_at: None, file: None };
     app.store.record(vec![progress]).await.unwrap();
     let path = format!("/{}/messages?{query}", app.front.id());
     let list = Ask::get(path).key(&app.front.token).of(&app.router).await.expect(200).json();

@@ -263,7 +263,7 @@ async fn the_lists_follow_scheduled_messages_to_their_end() {
             steps: steps.iter().map(|step| (*step, at)).collect(),
             failure: failure.clone(),
             next_attempt_at: Some(retried_at),
-            kind: None,
+            file: None,
         };
         if !steps.is_empty() {
             app.store.record(vec![progress]).await.unwrap();
