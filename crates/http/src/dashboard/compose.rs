@@ -2,8 +2,8 @@
 
 use domain::account::Caller;
 use domain::content::{
-    CONTACT_CHARS_MAX, ContentKind, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX,
-    QUESTION_CHARS_MAX,
+    CONTACT_CHARS_MAX, CONTACTS_MAX, ContentKind, LOCATION_ADDRESS_CHARS_MAX,
+    LOCATION_NAME_CHARS_MAX, QUESTION_CHARS_MAX,
 };
 use domain::device::Device;
 use domain::media::{INLINE_MEDIA_BYTES_MAX, URL_BYTES_MAX};
@@ -59,6 +59,11 @@ words! {
     contact_missing: "Write the contact's name.", "Isi nama kontak.";
     contact_phone: "Number of the contact", "Nomor kontak";
     organization: "Organization (optional)", "Organisasi (opsional)";
+    more_contacts: "More contacts (optional), one a line", "Kontak lainnya (opsional), satu per baris";
+    more_contacts_help: "Such as: Budi; 0812…; Toko Maju (the last is optional). At most {} contacts go in one message.", "Misalnya: Budi; 0812…; Toko Maju (yang terakhir opsional). Paling banyak {} kontak dalam satu pesan.";
+    contact_line: "Line {}: write name; number.", "Baris {}: tulis nama; nomor.";
+    mentions: "Mention (optional)", "Sebut (opsional)";
+    mentions_help: "Numbers, one a line; “all” is everybody in a group. Phones highlight a number that stands in the text after an @.", "Nomor, satu per baris; “semua” berarti seluruh anggota grup. Ponsel menyorot nomor yang ditulis setelah @ di dalam teks.";
     question: "Question", "Pertanyaan";
     question_missing: "Write the question.", "Isi pertanyaannya.";
     options: "Answers, one a line, 2 to 12", "Jawaban, satu per baris, 2 sampai 12";
@@ -241,6 +246,11 @@ fn contact(own: &SendWords, form: &SendForm, fault: Option<&Fault>) -> Markup {
             (line(fault, ("contact", own.contact), &form.contact, max))
             (line(fault, ("phone", own.contact_phone), &form.phone, max))
             (line(fault, ("organization", own.organization), &form.organization, max))
+            label for="contacts" { (own.more_contacts) }
+            textarea #contacts name="contacts" rows="2"
+                aria-describedby="contacts-help contacts-fault" { (form.contacts) }
+            span.help #contacts-help { (with(own.more_contacts_help, CONTACTS_MAX)) }
+            (Fault::beside(fault, "contacts"))
         }
     }
 }
@@ -267,6 +277,11 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
             textarea #text name="text" rows="5" maxlength=(TEXT_CHARS_MAX)
                 aria-describedby="text-help" { (form.text) }
             span.help #text-help { (words.text_help) }
+            label for="mentions" { (own.mentions) }
+            textarea #mentions name="mentions" rows="2"
+                aria-describedby="mentions-help mentions-fault" { (form.mentions) }
+            span.help #mentions-help { (own.mentions_help) }
+            (Fault::beside(fault, "mentions"))
             label.check {
                 input type="checkbox" name="no_preview" value="1" checked[!form.no_preview.is_empty()];
                 (own.no_preview)

@@ -43,6 +43,7 @@ mod message;
 mod message_acts;
 mod message_edits;
 mod messages;
+mod named_people;
 mod nodes;
 pub(crate) mod once;
 mod origin;

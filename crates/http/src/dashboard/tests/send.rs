@@ -84,6 +84,62 @@ async fn every_content_goes() {
 }
 
 #[tokio::test]
+async fn several_contacts_go_in_one_message_and_a_text_mentions_people() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let group = "120363041234567890@g.us";
+    let contact = [("kind", "contact"), ("contact", "Sri"), ("phone", "0812345678")];
+    let of = |to: &'static str, fields: &[(&'static str, &'static str)]| {
+        let mut all = vec![("to", to), ("key", "k")];
+        all.extend_from_slice(fields);
+        all
+    };
+    let send = async |fields: Vec<(&str, &str)>| {
+        let all = [&fields[..], &[("device", device.as_str())]].concat();
+        owner.upload("/app/send", &all, None).await
+    };
+    let more =
+        [&contact[..], &[("contacts", "Budi;0812345679;Toko Maju\nAni;0812345680")]].concat();
+    send(of("0812345678", &more)).await.expect(303);
+    let Content::Contacts(contacts) = newest(&app).await.content else { panic!("no contacts") };
+    let names: Vec<&str> = contacts.iter().map(|contact| contact.name.as_str()).collect();
+    assert_eq!(names, ["Sri", "Budi", "Ani"]);
+    assert_eq!(contacts[1].organization.as_deref(), Some("Toko Maju"));
+    let page = send(of("0812345678", &[&more[..], &[("act", "code")]].concat())).await;
+    assert!(page.expect(200).text().contains("Toko Maju&quot;"));
+
+    let mentions = [("text", "Halo @62812345678"), ("mentions", "@0812345678, semua")];
+    let sent = send(of(group, &mentions)).await.expect(303);
+    let mentioned = newest(&app).await.context.mentions;
+    assert!(mentioned.all && mentioned.people == ["62812345678"], "{mentioned:?}");
+    let page = owner.get(sent.header("location")).await.expect(200).text();
+    assert!(page.contains("<dd>everybody, +62812345678</dd>"), "{page}");
+    let page = send(of(group, &[&mentions[..], &[("act", "code")]].concat())).await;
+    assert!(page.expect(200).text().contains("&quot;mentions&quot;:[&quot;0812345678&quot;"));
+
+    let count = app.message_count().await;
+    let many = "a;0812345678\n".repeat(10);
+    let many: &'static str = many.leak();
+    for (fields, field, words) in [
+        (&[&contact[..], &[("contacts", "Budi")]].concat()[..], "contacts", "Line 1: write name"),
+        (
+            &[&contact[..], &[("contacts", "a;0812345678\nb;x")]].concat()[..],
+            "contacts",
+            "Contact 3:",
+        ),
+        (&[&contact[..], &[("contacts", many)]].concat()[..], "contacts", "1 to 10"),
+        (&[("text", "Hi"), ("mentions", "semua")], "mentions", "group only"),
+        (&[("text", "Hi"), ("mentions", "Budi")], "mentions", "phone numbers"),
+    ] {
+        let page = send(of("0812345678", fields)).await.expect(422).text();
+        let (_, said) = page.split_once(&format!("id=\"{field}-fault\"")).expect(words);
+        assert!(said.split("</span>").next().unwrap().contains(words), "{words}: {said}");
+    }
+    assert_eq!(app.message_count().await, count);
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said_beside_its_field() {
     let app = app().await;
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
