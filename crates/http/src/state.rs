@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, Api};
 use crate::body::LargeBodies;
+use crate::dashboard::group_names::KnownGroups;
 use crate::dashboard::once::AnsweredForms;
 use crate::dashboard::passwords::Passwords;
 use crate::dialects;
@@ -76,6 +77,7 @@ struct Inner {
     large_answers: LargeAnswers,
     passwords: Passwords,
     answered_forms: AnsweredForms,
+    known_groups: KnownGroups,
     process: OnceLock<String>,
     proxied: Arc<FairSemaphore<IpAddr>>,
 }
@@ -113,6 +115,7 @@ impl AppState {
             large_answers: LargeAnswers::default(),
             passwords: Passwords::default(),
             answered_forms: AnsweredForms::default(),
+            known_groups: KnownGroups::default(),
             process: OnceLock::new(),
             proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
         })))
@@ -166,6 +169,11 @@ impl AppState {
     /// The answers of the dashboard's forms.
     pub(crate) fn answered_forms(&self) -> &AnsweredForms {
         &self.0.answered_forms
+    }
+
+    /// What WhatsApp has said of groups, for pages that name them.
+    pub(crate) fn known_groups(&self) -> &KnownGroups {
+        &self.0.known_groups
     }
 
     /// What distinguishes this process from those before it.

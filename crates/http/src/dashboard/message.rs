@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 use super::bubbles::{self, writer};
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
-use super::chats::{self, chat_path};
+use super::chats::chat_path;
 use super::failure::{PageResult, redirect};
+use super::group_names::name_of;
 use super::layout::{self, Place};
 use super::message_edits;
 use super::reasons::said;
@@ -62,7 +63,7 @@ async fn show_message(
     let message = state.core().message(person.principal(), id).await?;
     let waiting = state.core().waiting([&message]).await.remove(&id);
     let device = device(&state, &person, &message).await?;
-    let chat = chats::name_of(&state, person.principal(), &message).await?;
+    let chat = name_of(&state, person.principal(), &message).await?;
     let title = format!("{} {}", words.message, message.id);
     let body = html! {
         p.crumbs { a href="/app/messages" { (words.messages) } }

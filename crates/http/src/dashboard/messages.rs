@@ -15,9 +15,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
-use super::chats::{GroupNames, group_names};
 use super::device_choice;
 use super::failure::{Failure, PageResult};
+use super::group_names::{GroupNames, group_names};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
 use super::table::{self, Column};

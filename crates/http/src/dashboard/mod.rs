@@ -31,6 +31,7 @@ mod devices;
 mod failure;
 mod gateway;
 mod group;
+pub(crate) mod group_names;
 mod groups;
 mod heartbeat_bar;
 mod join;

@@ -23,10 +23,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::caller::{Asked, Nothing, check_csrf, csrf_field, typed};
-use super::chats::group_names;
 use super::compose::compose;
 use super::contents::{Refusal, SendForm};
 use super::failure::{Failure, PageResult, describe, redirect};
+use super::group_names::group_names;
 use super::layout::{self, Head};
 use super::linking::{self, Linking, PairForm};
 use super::messages::table;
