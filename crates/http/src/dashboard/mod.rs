@@ -71,7 +71,7 @@ mod upload;
 mod usage;
 mod webhook;
 mod webhooks;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +92,11 @@ pub use portal_page::portal_path;
 /// The page of an error that no page answers with.
 pub fn error_page(error: Arc<ApiError>, headers: &HeaderMap) -> Response<Body> {
     failure::page_of(error, headers)
+}
+
+/// What went wrong, in the reader's language, for a page of another part.
+pub(crate) fn in_words(error: &ApiError, lang: words::Lang) -> String {
+    failure::describe(error, lang.words())
 }
 
 /// The pages, with the frame that makes pages of their errors and sets their headers.
