@@ -40,7 +40,8 @@ words! {
     file_missing: "Choose a file, or give its address.", "Pilih berkas, atau isi alamatnya.";
     file_twice: "Choose a file or give an address, not both.", "Pilih berkas atau isi alamat, jangan keduanya.";
     file_too_large: "The file is too large: at most 16 MB can be uploaded. Larger ones, up to 100 MB, go by their address (URL).", "Berkas terlalu besar: yang diunggah paling besar 16 MB. Yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
-    file_for_one: "A file from this computer goes to one receiver, whose number stands alone. For a list, give its address (URL).", "Berkas dari komputer ini untuk satu penerima, yang nomornya ditulis sendiri. Untuk daftar, isi alamatnya (URL).";
+    file_for_fewer: "For {} receivers this file takes too much room: it can go to {} at a time. Make it smaller, send to fewer, or give its address (URL).", "Untuk {} penerima berkas ini terlalu besar: hanya dapat ke {} sekaligus. Perkecil berkasnya, kirim ke lebih sedikit, atau isi alamatnya (URL).";
+    file_held: "The file is here: {}. Choose another one to replace it.", "Berkasnya sudah ada: {}. Pilih yang lain untuk menggantinya.";
     file_again: "If you chose a file, choose it again: browsers do not keep it.", "Bila tadi memilih berkas, pilih lagi: peramban tidak menyimpannya.";
     file_empty: "The file is empty.", "Berkasnya kosong.";
     list: "or a file with the list (CSV or text)", "atau berkas berisi daftar (CSV atau teks)";
@@ -208,7 +209,15 @@ fn file(
             label for="file" { (own.file) }
             input.drop #file name=(FILE_FIELD) type="file" data-bytes-max=(INLINE_MEDIA_BYTES_MAX)
                 data-too-large=(own.file_too_large) aria-describedby="file-help file-fault";
-            span.help #file-help { (own.file_help) @if is_again { " " (own.file_again) } }
+            span.help #file-help {
+                (own.file_help)
+                @if !form.held.is_empty() { " " (with(own.file_held, &form.held_name)) }
+                @else if is_again { " " (own.file_again) }
+            }
+            @if !form.held.is_empty() {
+                input type="hidden" name="held" value=(form.held);
+                input type="hidden" name="held_name" value=(form.held_name);
+            }
             (Fault::beside(fault, "file"))
             (line(fault, ("url", own.url), &form.url, URL_BYTES_MAX))
             label for="file_kind" { (own.file_kind) }

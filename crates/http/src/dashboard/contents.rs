@@ -23,6 +23,9 @@ use super::show::{Fault, with};
 use super::words::Lang;
 use crate::forms::FormFile;
 
+/// Most bytes of an uploaded file for all receivers of a list together: each message waits with its own.
+const COPIES_BYTES_MAX: usize = 2 * INLINE_MEDIA_BYTES_MAX;
+
 /// What is to be sent.
 #[derive(Deserialize, Serialize, Default, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +74,9 @@ pub(super) struct SendForm {
     /// The address of a file.
     pub(super) url: String,
     pub(super) file_kind: String,
+    /// What names a file that came before, and what it is called.
+    pub(super) held: String,
+    pub(super) held_name: String,
     /// Whether the file can be looked at once only.
     pub(super) view_once: String,
     /// Whether nothing is shown of where a link in the text leads.
@@ -235,8 +241,8 @@ pub(super) fn requests(
     if list.receivers.is_empty() {
         return Err(Refusal::of("to", words.to_missing));
     }
-    if file.is_some() && list.is_list() {
-        return Err(Refusal::of("file", own.file_for_one));
+    if let Some(file) = &file {
+        check_copies(own, file, list.receivers.len())?;
     }
     let unknown = list.unknown_variables(&form.text);
     if let (Some(name), false) = (unknown.first(), list.columns.is_empty()) {
@@ -263,6 +269,16 @@ pub(super) fn requests(
     });
     let lines = list.receivers.iter().map(|receiver| receiver.line).collect();
     Ok(Batch { requests: requests.collect(), lines, is_list: list.is_list() })
+}
+
+/// Refuses a file that is too much when it is kept once for each receiver.
+fn check_copies(own: &SendWords, file: &FormFile, receivers: usize) -> Result<(), Refusal> {
+    let size = file.bytes.len();
+    if receivers < 2 || size.saturating_mul(receivers) <= COPIES_BYTES_MAX {
+        return Ok(());
+    }
+    let why = with(&with(own.file_for_fewer, receivers), COPIES_BYTES_MAX / size);
+    Err(Refusal::of("file", &why))
 }
 
 /// Refuses a list with lines of which nothing, or too much, is left to send.

@@ -34,6 +34,7 @@ mod group;
 pub(crate) mod group_names;
 mod groups;
 mod heartbeat_bar;
+pub(crate) mod held_files;
 mod join;
 mod keys;
 mod layout;
