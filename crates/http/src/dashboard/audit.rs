@@ -37,13 +37,14 @@ words! {
 }
 
 /// What is done, by its name in the log.
-const ACTIONS: [(&str, &str, &str); 44] = [
+const ACTIONS: [(&str, &str, &str); 45] = [
     ("account.created", "account created", "akun dibuat"),
     ("account.changed", "account changed", "akun diubah"),
     ("account.deleted", "account deleted", "akun dihapus"),
     ("account.entered", "account entered by an operator", "akun dibuka operator"),
     ("account.left", "account left by an operator", "akun ditinggalkan operator"),
     ("plan.saved", "plan saved", "paket disimpan"),
+    ("plan.deleted", "plan deleted", "paket dihapus"),
     ("grant.added", "messages granted", "pesan ditambahkan"),
     ("vouchers.created", "vouchers made", "voucher dibuat"),
     ("voucher.redeemed", "voucher redeemed", "voucher ditukar"),
