@@ -78,6 +78,7 @@ words! {
     no_column: "none of these columns is called like a number; write “number” (or phone, nomor, no hp, whatsapp) above the column with the numbers", "tidak satu pun kolom ini bernama seperti nomor; tulis “nomor” (atau no hp, telepon, whatsapp, phone) di atas kolom nomornya";
     no_names: "A list with more than numbers needs the names of its columns in the first line, such as: number, name", "Daftar yang berisi selain nomor memerlukan nama kolom di baris pertama, misalnya: nomor, nama";
     more_faults: "and {} more lines", "dan {} baris lagi";
+    simulator: "All simulated phones, groups and faults", "Semua ponsel simulasi, grup, dan gangguan";
     language: "Language of the code", "Bahasa kode";
     copy: "Copy", "Salin";
 }

@@ -241,6 +241,9 @@ async fn page(
                         div {
                             h2 { (words.simulated_phone) }
                             iframe src=(phone) title=(words.simulated_phone) {}
+                            @if let Some((simulator, _)) = phone.split_once("/phone/") {
+                                p { a href={ (simulator) "/" } { (own.simulator) } }
+                            }
                         }
                     }
                 }
