@@ -8,6 +8,7 @@
 mod account_settings;
 mod accounts;
 mod api;
+mod api_words;
 mod assets;
 mod attention;
 mod audit;
