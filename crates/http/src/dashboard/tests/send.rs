@@ -106,6 +106,8 @@ async fn several_contacts_go_in_one_message_and_a_text_mentions_people() {
     let names: Vec<&str> = contacts.iter().map(|contact| contact.name.as_str()).collect();
     assert_eq!(names, ["Sri", "Budi", "Ani"]);
     assert_eq!(contacts[1].organization.as_deref(), Some("Toko Maju"));
+    let page = owner.get(&format!("/app/messages/{}", newest(&app).await.id)).await.expect(200);
+    assert!(page.text().contains("Budi +62812345679 · Toko Maju</p>"));
     let page = send(of("0812345678", &[&more[..], &[("act", "code")]].concat())).await;
     assert!(page.expect(200).text().contains("Toko Maju&quot;"));
 
