@@ -19,6 +19,7 @@ pub enum Action {
     AccountEntered,
     AccountLeft,
     PlanSaved,
+    PlanDeleted,
     GrantAdded,
     VouchersCreated,
     VoucherRedeemed,
@@ -61,13 +62,14 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::AccountCreated,
         Self::AccountChanged,
         Self::AccountDeleted,
         Self::AccountEntered,
         Self::AccountLeft,
         Self::PlanSaved,
+        Self::PlanDeleted,
         Self::GrantAdded,
         Self::VouchersCreated,
         Self::VoucherRedeemed,
@@ -117,6 +119,7 @@ impl Action {
             Self::AccountEntered => "account.entered",
             Self::AccountLeft => "account.left",
             Self::PlanSaved => "plan.saved",
+            Self::PlanDeleted => "plan.deleted",
             Self::GrantAdded => "grant.added",
             Self::VouchersCreated => "vouchers.created",
             Self::VoucherRedeemed => "voucher.redeemed",

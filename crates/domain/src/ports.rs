@@ -128,6 +128,8 @@ pub trait AccountStore: Send + Sync {
     async fn plans(&self) -> StoreResult<Vec<Plan>>;
     /// Makes or replaces a plan.
     async fn put_plan(&self, plan: Plan) -> StoreResult<()>;
+    /// Deletes a plan; false when there is none, or an account has it.
+    async fn delete_plan(&self, name: &str) -> StoreResult<bool>;
     /// How many accounts have a plan.
     async fn accounts_of_plan(&self, name: &str) -> StoreResult<i64>;
     /// What an account has used up, as last written; see [`Usage::at`].

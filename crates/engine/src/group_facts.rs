@@ -1,7 +1,7 @@
 //! What chats show of groups: their names, and whether the device's number may write there.
 //!
-//! A group is asked when a message comes in of which that is not known yet, and when what the number may do
-//! has changed.
+//! A group is asked when a message has come in or left of which that is not known yet, and when what the number
+//! may do has changed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl GroupFacts {
     }
 }
 
-/// Asks the groups of messages that have come in, where nothing is known of them. It is not waited for.
+/// Asks the groups of messages that have come in or left, where nothing is known of them. It is not waited for.
 pub(crate) fn learn(context: &Arc<EngineContext>, device: DeviceId, new: &[Recorded]) {
     for recorded in new {
         let ChatId::Group(group) = &recorded.message.chat else { continue };

@@ -57,6 +57,7 @@ pub async fn multipart(
 }
 
 /// A file of a form.
+#[derive(Clone)]
 pub struct FormFile {
     /// What its sender calls it.
     pub name: String,

@@ -27,9 +27,14 @@ const FORM_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// A whole page with this title.
 pub fn page(title: &str, body: &Markup) -> Markup {
+    page_in("en", title, body)
+}
+
+/// As [`page`], in the language of this code.
+pub fn page_in(lang: &str, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(lang) {
             head {
                 meta charset="utf-8";
                 title { (title) }

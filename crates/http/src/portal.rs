@@ -7,7 +7,7 @@
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use domain::device::PairOffer;
 use domain::error::Error;
 use domain::ids::DeviceId;
@@ -19,13 +19,42 @@ use serde_json::Value;
 use crate::api_error::{ApiError, ApiResult};
 use crate::assertion::read_assertion;
 use crate::body::read_fields;
-use crate::html::{code_block, page, respond_with_form};
+use crate::dashboard::in_words;
+use crate::dashboard::words::{Lang, words};
+use crate::html::{code_block, page_in, respond_with_form};
 use crate::native::V1;
 use crate::native::problem;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
 const PAGE: &str = "/portal/pair/{device}/{token}";
+
+words! {
+    /// The texts of the page.
+    PasskeyWords
+    title: "Link a device with a passkey", "Tautkan perangkat dengan passkey";
+    valid: "This page is valid for another {} minutes.", "Halaman ini berlaku {} menit lagi.";
+    lead: "WhatsApp protects this account with a passkey, and wants it before it links the device. A passkey answers on WhatsApp's own site only, so this page cannot ask for it by itself. Use a computer whose browser has the passkey, or can reach the phone that has it by Bluetooth.", "WhatsApp melindungi akun ini dengan passkey, dan memintanya sebelum menautkan perangkat. Passkey hanya menjawab di situs WhatsApp sendiri, jadi halaman ini tidak dapat memintanya langsung. Gunakan komputer yang perambannya menyimpan passkey, atau yang dapat menjangkau ponsel penyimpannya lewat Bluetooth.";
+    open: "Open", "Buka";
+    open_where: "in another tab. Scan nothing there.", "di tab lain. Jangan pindai apa pun di sana.";
+    console: "Open the browser's console: F12, then “Console” (Safari: “Show JavaScript Console” in the Develop menu). A browser that has never been used for this wants “allow pasting” typed first.", "Buka konsol peramban: F12, lalu “Console” (Safari: “Show JavaScript Console” di menu Develop). Peramban yang belum pernah dipakai untuk ini meminta “allow pasting” diketik dahulu.";
+    paste: "Paste these lines there and press Enter. They ask your passkey to answer WhatsApp's challenge, and send nothing anywhere.", "Tempel baris-baris ini di sana lalu tekan Enter. Isinya meminta passkey Anda menjawab permintaan WhatsApp, dan tidak mengirim apa pun ke mana pun.";
+    click: "Click anywhere into WhatsApp's page, and use the passkey as the browser asks.", "Klik di mana saja pada halaman WhatsApp, lalu pakai passkey seperti yang diminta peramban.";
+    copy: "Copy the text that appears, and paste it here.", "Salin teks yang muncul, lalu tempel di sini.";
+    copy_all: "Copy all of this", "Salin semuanya";
+    answer: "The passkey's answer", "Jawaban passkey";
+    no_answer: "This is not what a passkey answers. Copy all of the text that appears, from { to }.", "Ini bukan jawaban passkey. Salin seluruh teks yang muncul, dari { sampai }.";
+    send: "Send it to WhatsApp", "Kirim ke WhatsApp";
+    taken: "WhatsApp has taken the passkey. Continue on the phone until it shows a code.", "WhatsApp menerima passkey. Lanjutkan di ponsel sampai muncul kode.";
+    shows_code: "The phone shows a code", "Ponsel menampilkan kode";
+    compare: "Compare this code with the one on the phone:", "Bandingkan kode ini dengan kode di ponsel:";
+    same: "It is the same: link the device", "Sama: tautkan perangkat";
+    another: "If it is another one, somebody else is trying to link a device: close this page.", "Bila berbeda, orang lain sedang mencoba menautkan perangkat: tutup halaman ini.";
+    linked: "The device is linked", "Perangkat sudah tertaut";
+    linked_help: "WhatsApp has taken the confirmation. This page may be closed.", "WhatsApp menerima konfirmasinya. Halaman ini boleh ditutup.";
+    over: "This page is over", "Halaman ini tidak berlaku lagi";
+    over_help: "WhatsApp waits ten minutes for a passkey. If the device is not linked yet, begin again with its QR or code, and open the new page.", "WhatsApp menunggu passkey selama sepuluh menit. Bila perangkat belum tertaut, mulai lagi dengan QR atau kodenya, lalu buka halaman yang baru.";
+}
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
@@ -75,8 +104,12 @@ struct AnswerForm {
     assertion: String,
 }
 
-async fn show(State(state): State<AppState>, Path(named): Path<Named>) -> ApiResult<V1> {
-    Ok(rendered(&state, &named, StatusCode::OK, None).await)
+async fn show(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(named): Path<Named>,
+) -> ApiResult<V1> {
+    Ok(rendered(&state, &named, Lang::of(&headers), StatusCode::OK, None).await)
 }
 
 async fn give(
@@ -93,18 +126,23 @@ async fn give(
     };
     match given.await {
         Ok(_) => Ok(back_to(parts.uri.path())),
-        Err(error) => Ok(refused(&state, &named, &error).await),
+        Err(error) => Ok(refused(&state, &named, Lang::of(&parts.headers), &error).await),
     }
 }
 
-async fn confirm(State(state): State<AppState>, Path(named): Path<Named>) -> ApiResult<V1> {
+async fn confirm(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path(named): Path<Named>,
+) -> ApiResult<V1> {
+    let lang = Lang::of(&headers);
     let confirmed = async {
         let device = named.device()?;
         Ok(state.core().confirm_passkey_on_page(device, &named.token).await?)
     };
     match confirmed.await {
-        Ok(()) => Ok(answer(StatusCode::OK, &linked())),
-        Err(error) => Ok(refused(&state, &named, &error).await),
+        Ok(()) => Ok(answer(lang, StatusCode::OK, &linked(lang))),
+        Err(error) => Ok(refused(&state, &named, lang, &error).await),
     }
 }
 
@@ -118,15 +156,21 @@ fn back_to(path: &str) -> Response<Body> {
 }
 
 /// The page as it is, with what was wrong.
-async fn refused(state: &AppState, named: &Named, error: &ApiError) -> Response<Body> {
+async fn refused(state: &AppState, named: &Named, lang: Lang, error: &ApiError) -> Response<Body> {
     let status = StatusCode::from_u16(problem::kind(error).status);
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    rendered(state, named, status, Some(&problem::detail(error))).await
+    let fault = match error {
+        // Its parts are the passkey's, not the reader's.
+        ApiError::Field { .. } => PasskeyWords::of(lang).no_answer.to_owned(),
+        error => in_words(error, lang),
+    };
+    rendered(state, named, lang, status, Some(&fault)).await
 }
 
 async fn rendered(
     state: &AppState,
     named: &Named,
+    lang: Lang,
     status: StatusCode,
     fault: Option<&str>,
 ) -> Response<Body> {
@@ -134,121 +178,109 @@ async fn rendered(
     match offer.await {
         Ok(PairOffer::Passkey { request, step, expires_in_s }) => {
             let path = format!("/portal/pair/{}/{}", named.device, named.token);
-            answer(status, &body(&path, &request, &step, expires_in_s, fault))
+            answer(lang, status, &body(lang, &path, (request.as_str(), &step, expires_in_s), fault))
         }
-        _ => answer(StatusCode::NOT_FOUND, &over(fault)),
+        _ => answer(lang, StatusCode::NOT_FOUND, &over(lang, fault)),
     }
 }
 
-fn answer(status: StatusCode, body: &Markup) -> Response<Body> {
-    respond_with_form(status, page("Link a device with a passkey", body))
+fn answer(lang: Lang, status: StatusCode, body: &Markup) -> Response<Body> {
+    respond_with_form(status, page_in(lang.code(), PasskeyWords::of(lang).title, body))
 }
 
 fn body(
+    lang: Lang,
     path: &str,
-    request: &str,
-    step: &PasskeyStep,
-    expires_in_s: u64,
+    (request, step, expires_in_s): (&str, &PasskeyStep, u64),
     fault: Option<&str>,
 ) -> Markup {
+    let words = PasskeyWords::of(lang);
     html! {
         main.columns.steps {
-            h1 { "Link a device with a passkey" }
-            p.at { "This page is valid for another " (expires_in_s.div_ceil(60)) " minutes." }
+            h1 { (words.title) }
+            p.at { (words.valid.replace("{}", &expires_in_s.div_ceil(60).to_string())) }
             @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
             @match step {
-                PasskeyStep::Requested => (ask_for_passkey(path, request)),
-                PasskeyStep::Accepted => (wait_for_phone(path)),
-                PasskeyStep::Confirm(code) => (compare(path, code)),
+                PasskeyStep::Requested => (ask_for_passkey(words, path, request)),
+                PasskeyStep::Accepted => (wait_for_phone(words, path)),
+                PasskeyStep::Confirm(code) => (compare(words, path, code)),
             }
         }
     }
 }
 
-fn ask_for_passkey(path: &str, request: &str) -> Markup {
+fn ask_for_passkey(words: &PasskeyWords, path: &str, request: &str) -> Markup {
     html! {
-        p {
-            "WhatsApp protects this account with a passkey, and wants it before it links the device. A \
-             passkey answers on WhatsApp's own site only, so this page cannot ask for it by itself. Use \
-             a computer whose browser has the passkey, or can reach the phone that has it by Bluetooth."
-        }
+        p { (words.lead) }
         ol {
             li {
-                "Open " a href="https://web.whatsapp.com/" rel="noreferrer" target="_blank" {
+                (words.open) " " a href="https://web.whatsapp.com/" rel="noreferrer" target="_blank" {
                     "web.whatsapp.com"
-                } " in another tab. Scan nothing there."
+                } " " (words.open_where)
             }
-            li {
-                "Open the browser's console: F12, then “Console” (Safari: “Show JavaScript Console” \
-                 in the Develop menu). A browser that has never been used for this wants “allow \
-                 pasting” typed first."
-            }
-            li {
-                "Paste these lines there and press Enter. They ask your passkey to answer WhatsApp's \
-                 challenge, and send nothing anywhere."
-                (code_block(&snippet(request)))
-            }
-            li { "Click anywhere into WhatsApp's page, and use the passkey as the browser asks." }
-            li { "Copy the text that appears, and paste it here." }
+            li { (words.console) }
+            li { (words.paste) (code_block(&snippet(words, request))) }
+            li { (words.click) }
+            li { (words.copy) }
         }
         form method="post" action=(path) {
-            label for="assertion" { "The passkey's answer" }
+            label for="assertion" { (words.answer) }
             textarea #assertion name="assertion" rows="5" required spellcheck="false"
                 autocomplete="off" {}
-            button { "Send it to WhatsApp" }
+            button { (words.send) }
         }
     }
 }
 
-fn wait_for_phone(path: &str) -> Markup {
+fn wait_for_phone(words: &PasskeyWords, path: &str) -> Markup {
     html! {
-        p { "WhatsApp has taken the passkey. Continue on the phone until it shows a code." }
-        p { a href=(path) { "The phone shows a code" } }
+        p { (words.taken) }
+        p { a href=(path) { (words.shows_code) } }
     }
 }
 
-fn compare(path: &str, code: &str) -> Markup {
+fn compare(words: &PasskeyWords, path: &str, code: &str) -> Markup {
     html! {
-        p { "Compare this code with the one on the phone:" }
+        p { (words.compare) }
         p.code-to-compare { (code) }
         form method="post" action={ (path) "/confirm" } {
-            button { "It is the same: link the device" }
+            button { (words.same) }
         }
-        p { "If it is another one, somebody else is trying to link a device: close this page." }
+        p { (words.another) }
     }
 }
 
-fn linked() -> Markup {
+fn linked(lang: Lang) -> Markup {
+    let words = PasskeyWords::of(lang);
     html! {
         main.columns.steps {
-            h1 { "The device is linked" }
-            p { "WhatsApp has taken the confirmation. This page may be closed." }
+            h1 { (words.linked) }
+            p { (words.linked_help) }
         }
     }
 }
 
-fn over(fault: Option<&str>) -> Markup {
+fn over(lang: Lang, fault: Option<&str>) -> Markup {
+    let words = PasskeyWords::of(lang);
     html! {
         main.columns.steps {
-            h1 { "This page is over" }
+            h1 { (words.over) }
             @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
-            p {
-                "WhatsApp waits ten minutes for a passkey. If the device is not linked yet, begin \
-                 again with its QR or code, and open the new page."
-            }
+            p { (words.over_help) }
         }
     }
 }
 
 /// What to run on WhatsApp's site. A browser asks for a passkey only after a click.
-fn snippet(request: &str) -> String {
+fn snippet(words: &PasskeyWords, request: &str) -> String {
     // Written anew: what WhatsApp sent cannot be anything but a value in it.
     let options: Value = serde_json::from_str(request).unwrap_or_default();
+    let copy_all = Value::from(words.copy_all);
     format!(
         "document.addEventListener(\"click\", async () => {{\n  \
            const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON({options});\n  \
            const answer = await navigator.credentials.get({{ publicKey }});\n  \
-           prompt(\"Copy all of this\", JSON.stringify(answer.toJSON()));\n\
+           prompt({copy_all}, JSON.stringify(answer.toJSON()));\n\
          }}, {{ once: true, capture: true }});"
     )
 }
@@ -259,9 +291,12 @@ mod tests {
 
     #[test]
     fn the_lines_hold_the_options_as_a_value() {
-        let lines = snippet(r#"{"challenge":"AQ","rpId":"whatsapp.com"}"#);
+        let words = PasskeyWords::of(Lang::En);
+        let lines = snippet(words, r#"{"challenge":"AQ","rpId":"whatsapp.com"}"#);
         let options = r#"parseRequestOptionsFromJSON({"challenge":"AQ","rpId":"whatsapp.com"});"#;
         assert!(lines.contains(options), "{lines}");
-        assert!(snippet("alert(1)").contains("parseRequestOptionsFromJSON(null);"));
+        assert!(snippet(words, "alert(1)").contains("parseRequestOptionsFromJSON(null);"));
+        let indonesian = snippet(PasskeyWords::of(Lang::Id), "{}");
+        assert!(indonesian.contains("prompt(\"Salin semuanya\", JSON.stringify"), "{indonesian}");
     }
 }

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use crate::api::{self, Api};
 use crate::body::LargeBodies;
+use crate::dashboard::group_names::KnownGroups;
+use crate::dashboard::held_files::HeldFiles;
 use crate::dashboard::once::AnsweredForms;
 use crate::dashboard::passwords::Passwords;
 use crate::dialects;
@@ -76,6 +78,8 @@ struct Inner {
     large_answers: LargeAnswers,
     passwords: Passwords,
     answered_forms: AnsweredForms,
+    known_groups: KnownGroups,
+    held_files: HeldFiles,
     process: OnceLock<String>,
     proxied: Arc<FairSemaphore<IpAddr>>,
 }
@@ -113,6 +117,8 @@ impl AppState {
             large_answers: LargeAnswers::default(),
             passwords: Passwords::default(),
             answered_forms: AnsweredForms::default(),
+            known_groups: KnownGroups::default(),
+            held_files: HeldFiles::default(),
             process: OnceLock::new(),
             proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
         })))
@@ -166,6 +172,16 @@ impl AppState {
     /// The answers of the dashboard's forms.
     pub(crate) fn answered_forms(&self) -> &AnsweredForms {
         &self.0.answered_forms
+    }
+
+    /// Files of forms of the dashboard that are shown again.
+    pub(crate) fn held_files(&self) -> &HeldFiles {
+        &self.0.held_files
+    }
+
+    /// What WhatsApp has said of groups, for pages that name them.
+    pub(crate) fn known_groups(&self) -> &KnownGroups {
+        &self.0.known_groups
     }
 
     /// What distinguishes this process from those before it.

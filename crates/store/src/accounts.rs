@@ -225,6 +225,13 @@ pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
     Ok(())
 }
 
+pub(crate) async fn delete_plan(tx: &mut Tx, name: String) -> SqlResult<bool> {
+    const DELETE: &str = "DELETE FROM plans WHERE name = $1
+        AND NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.plan = plans.name) RETURNING name";
+    let deleted = tx.query(DELETE, params![&name]).await?;
+    Ok(!deleted.is_empty())
+}
+
 pub(crate) async fn usage(tx: &mut Tx, id: AccountId) -> SqlResult<Usage> {
     const SELECT: &str =
         "SELECT account_id, day, day_used, month, month_used FROM usage WHERE account_id = $1";

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::account::{Account, AccountPatch, NewAccount};
 use domain::chat::ChatId;
 use domain::contact::{Identity, Spelling};
 use domain::context::MessageName;
@@ -15,12 +14,10 @@ use domain::device::{
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, MessageState, Receipt};
 use domain::phone::PhoneNumber;
-use domain::plan::Plan;
-use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
-    IdempotencyKey, MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
-    OldMessage, OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult, UpdatedAccount,
+    Acceptance, Accepted, CountedPage, CreatedDevice, DeviceStore, HourUsage, IdempotencyKey,
+    MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -35,9 +32,9 @@ use crate::messages::{
     clean, counts, find, idempotency, identities, list, outbox, people_known, record, spellings,
 };
 use crate::postgres::PostgreSql;
-use crate::sql::{SqlError, SqlResult, Tx};
+use crate::sql::{SqlResult, Tx};
 use crate::sqlite::Sqlite;
-use crate::{OpenError, accounts, devices};
+use crate::{OpenError, devices};
 
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
 pub struct SqlStore {
@@ -128,6 +125,7 @@ macro_rules! run {
 }
 
 mod access;
+mod accounts;
 mod chats;
 mod clean_up;
 mod files;
@@ -137,60 +135,6 @@ mod people;
 mod protocol;
 mod upkeep;
 mod webhooks;
-
-#[async_trait]
-impl AccountStore for SqlStore {
-    async fn create_account(
-        &self,
-        account: NewAccount,
-        key: NewKey,
-        now: Timestamp,
-    ) -> StoreResult<Option<Account>> {
-        run!(self.write, accounts::create_account, account, key, now)
-    }
-
-    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
-        run!(self.read, accounts::account, id)
-    }
-
-    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<Account>> {
-        run!(self.read, accounts::accounts, page)
-    }
-
-    async fn update_account(
-        &self,
-        id: AccountId,
-        patch: AccountPatch,
-    ) -> StoreResult<Option<UpdatedAccount>> {
-        let updated = self.write(move |tx| Box::pin(accounts::update_account(tx, id, patch))).await;
-        match updated {
-            // Of two concurrent changes, the other one took the address.
-            Err(SqlError::Unique(_)) => Ok(Some(UpdatedAccount::EmailTaken)),
-            other => Ok(other?),
-        }
-    }
-
-    async fn delete_account(&self, id: AccountId) -> StoreResult<bool> {
-        run!(self.write, accounts::delete_account, id)
-    }
-
-    async fn plans(&self) -> StoreResult<Vec<Plan>> {
-        run!(self.read, accounts::plans)
-    }
-
-    async fn accounts_of_plan(&self, name: &str) -> StoreResult<i64> {
-        let name = name.to_owned();
-        run!(self.read, accounts::accounts_of_plan, name)
-    }
-
-    async fn put_plan(&self, plan: Plan) -> StoreResult<()> {
-        run!(self.write, accounts::put_plan, plan)
-    }
-
-    async fn usage(&self, id: AccountId) -> StoreResult<Usage> {
-        run!(self.read, accounts::usage, id)
-    }
-}
 
 #[async_trait]
 impl DeviceStore for SqlStore {

@@ -168,6 +168,7 @@ delegate!(AccountStore {
     read plans() -> Vec<Plan>;
     read accounts_of_plan(name: &str) -> i64;
     write put_plan(plan: Plan) -> ();
+    write delete_plan(name: &str) -> bool;
     read usage(id: AccountId) -> Usage;
 });
 

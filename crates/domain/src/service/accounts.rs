@@ -223,6 +223,21 @@ impl Core {
         Ok(plan)
     }
 
+    /// Deletes a plan that no account has.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Conflict`] while an account has it.
+    pub async fn delete_plan(&self, principal: &Principal, name: &str) -> Result<()> {
+        principal.require_operator()?;
+        if self.store.accounts_of_plan(name).await? > 0 {
+            return Err(Error::Conflict("accounts have this plan: give them another one first"));
+        }
+        let is_deleted = self.store.delete_plan(name).await?;
+        is_deleted.then_some(()).ok_or(Error::NotFound("plan"))?;
+        self.note(principal, Action::PlanDeleted, name).await;
+        Ok(())
+    }
+
     async fn check_plan(&self, name: &str) -> Result<String> {
         let plans = self.store.plans().await?;
         if plans.iter().any(|plan| plan.name == name) {

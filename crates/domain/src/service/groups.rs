@@ -12,6 +12,7 @@ use crate::ids::{AccountId, DeviceId};
 use crate::media::MediaSource;
 use crate::phone::PhoneNumber;
 use crate::plan::Feature;
+use crate::ports::{ChatFilter, PageRequest};
 use crate::scope::Scope;
 use crate::service::content::check_bytes;
 use crate::service::{Core, Principal};
@@ -61,7 +62,8 @@ impl Core {
         let people = people(principal, "participants", participants)?;
         self.require_groups(principal, id).await?;
         let made = details(self.dispatcher.group(id, GroupRequest::Create(name, people)).await?)?;
-        self.note(principal, Action::GroupCreated, made.group.id.as_str()).await;
+        let subject = format!("{} {}", made.group.id.as_str(), made.group.name);
+        self.note(principal, Action::GroupCreated, subject).await;
         Ok(made)
     }
 
@@ -86,7 +88,7 @@ impl Core {
         for setting in settings {
             let setting = self.with_picture(account, setting).await?;
             self.dispatcher.group(id, GroupRequest::Set(group.clone(), setting)).await?;
-            self.note(principal, Action::GroupChanged, group.as_str()).await;
+            self.note_group(principal, id, Action::GroupChanged, &group).await;
         }
         details(self.dispatcher.group(id, GroupRequest::Show(group)).await?)
     }
@@ -110,7 +112,7 @@ impl Core {
         let request = GroupRequest::Change(group.clone(), change, people);
         match self.dispatcher.group(id, request).await? {
             GroupAnswer::Members(outcomes) => {
-                self.note(principal, Action::GroupMembersChanged, group.as_str()).await;
+                self.note_group(principal, id, Action::GroupMembersChanged, &group).await;
                 Ok(outcomes)
             }
             _ => Err(unexpected()),
@@ -131,7 +133,7 @@ impl Core {
         let group = group_id(group)?;
         self.require_groups(principal, id).await?;
         self.dispatcher.group(id, GroupRequest::Leave(group.clone())).await?;
-        self.note(principal, Action::GroupLeft, group.as_str()).await;
+        self.note_group(principal, id, Action::GroupLeft, &group).await;
         Ok(())
     }
 
@@ -152,12 +154,38 @@ impl Core {
         match self.dispatcher.group(id, GroupRequest::Invite(group.clone(), is_new)).await? {
             GroupAnswer::Link(link) => {
                 if is_new {
-                    self.note(principal, Action::GroupInviteRenewed, group.as_str()).await;
+                    self.note_group(principal, id, Action::GroupInviteRenewed, &group).await;
                 }
                 Ok(link)
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// Notes what was done to a group, with what its chat is called: who reads it later may not find that any more.
+    async fn note_group(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        action: Action,
+        group: &GroupId,
+    ) {
+        let name = self.name_of_group(principal, id, group).await.unwrap_or_default();
+        let subject = format!("{} {name}", group.as_str());
+        self.note(principal, action, subject.trim_end()).await;
+    }
+
+    async fn name_of_group(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        group: &GroupId,
+    ) -> Option<String> {
+        let chat = Some(ChatId::Group(group.clone()));
+        let filter = ChatFilter { device: Some(id), chat, ..ChatFilter::default() };
+        let page = PageRequest { before: None, limit: 1 };
+        let found = self.store.chats(principal.account_id().ok()?, &filter, page).await.ok()?;
+        found.items.into_iter().next()?.name
     }
 
     fn check_picture(&self, setting: GroupSetting) -> Result<GroupSetting> {

@@ -25,7 +25,7 @@ fn start_of_day(now: Timestamp, zone: &TimeZone) -> Timestamp {
 }
 
 /// The longest text that messages are searched for, in characters.
-const SOUGHT_CHARS_MAX: usize = 200;
+pub const SOUGHT_CHARS_MAX: usize = 200;
 
 impl Core {
     /// One message the caller may see.

@@ -71,7 +71,7 @@ pub use limits::{
 };
 pub use live::PageChange;
 pub use login_tries::LOGIN_TRIES_MAX;
-pub use messages::COUNTED_MESSAGES_MAX;
+pub use messages::{COUNTED_MESSAGES_MAX, SOUGHT_CHARS_MAX};
 pub use nodes::{DRAIN_PER_S, DRAIN_PER_S_MAX};
 pub use people::Visitor;
 pub use portal::PortalVisitor;

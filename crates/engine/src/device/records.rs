@@ -13,6 +13,7 @@ use domain::ports::{Cancellation, MovedDevice, Recorded, Store, StoreResult};
 use super::jobs::Done;
 use super::journal::{Batch, Journal, Write};
 use super::{DeviceTask, Ending};
+use crate::group_facts;
 use crate::logs::log_recorded;
 use crate::reply::answer;
 use crate::timing::{STORE_PAUSE, pause};
@@ -136,6 +137,7 @@ impl DeviceTask {
                 // Before those who asked for the writes are answered.
                 self.waits.ended(written.recorded());
                 self.context.emit_recorded(written.recorded());
+                group_facts::learn(&self.context, self.id, written.recorded());
                 for write in self.records.written() {
                     self.write_done(write, &written);
                 }

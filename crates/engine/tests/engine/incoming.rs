@@ -210,6 +210,24 @@ async fn a_group_is_asked_once_and_again_when_what_the_number_may_do_has_changed
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_to_which_a_message_has_gone_is_asked_what_it_is_called() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.set_group_answer(Ok(details(false, GroupRole::Member)));
+    for text in ["one", "two"] {
+        let message = gateway.send(device, GROUP, text).await;
+        gateway.until_state(message.id, MessageState::Sent).await;
+    }
+    let name = async || {
+        let chats = gateway.store.chats(gateway.account, &ChatFilter::default(), PAGE).await;
+        chats.unwrap().items.into_iter().next()?.name
+    };
+    assert_eq!(gateway.until(name).await, "Tim");
+    let is_question = |call: &Call| matches!(call, Call::Group(_, GroupRequest::Show(_)));
+    let asked = gateway.messenger.calls().into_iter().filter(is_question);
+    assert_eq!(asked.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn files_that_waited_for_their_device_are_due_when_it_connects() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);

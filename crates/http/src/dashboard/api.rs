@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
+use super::api_words::documented;
 use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Place};
@@ -114,7 +115,7 @@ fn list(state: &AppState, person: &Person, api: &Api) -> Markup {
         let name = name_of(route);
         [
             html! { code { (name) } },
-            html! { (route.docs.summary) },
+            html! { (documented(person.lang, route.docs.summary)) },
             html! { a.button.plain href=(call_path(api, route))
             aria-label=(with(own.attempt_one, &name)) { (own.attempt) } },
         ]
@@ -152,7 +153,7 @@ fn form(
     html! {
         p.crumbs { a href={ "/app/api/" (api.name) } { (api.title) } }
         h1 { code { (name_of(route)) } }
-        p { (route.docs.summary) }
+        p { (documented(person.lang, route.docs.summary)) }
         form.stack method="post" action={ "/app/api/" (api.name) "/try" } {
             (person.csrf())
             input type="hidden" name="call" value=(name_of(route));
@@ -161,11 +162,11 @@ fn form(
                 label for=(field) { (name) " " span.quiet { (own.in_path) } }
                 input id=(field) name=(field) value=(text(&field)) required;
             }
-            @for (name, meaning) in &route.docs.query {
+            @for &(name, meaning) in &route.docs.query {
                 @let field = format!("query.{name}");
                 label for=(field) { (name) " " span.quiet { (own.in_query) } }
                 input id=(field) name=(field) value=(text(&field)) aria-describedby={ (field) "-help" };
-                span.help id={ (field) "-help" } { (meaning) }
+                span.help id={ (field) "-help" } { (documented(person.lang, meaning)) }
             }
             @if route.docs.body.is_some() {
                 label for="body" { (own.body) }
@@ -300,5 +301,23 @@ async fn shown(own: &ApiWords, answer: Response<Body>) -> Markup {
         p { span.badge data-tone=(if status.is_success() { "good" } else { "bad" }) { (status) }
             " " code { (kind) } }
         (code_block(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::Lang;
+    use super::*;
+
+    #[test]
+    fn every_call_is_described_in_indonesian() {
+        for api in crate::api::all() {
+            for route in calls(api) {
+                let meanings = route.docs.query.iter().map(|(_, meaning)| *meaning);
+                for text in meanings.chain([route.docs.summary]) {
+                    assert_ne!(documented(Lang::Id, text), text, "{}", name_of(&route));
+                }
+            }
+        }
     }
 }

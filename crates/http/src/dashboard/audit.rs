@@ -37,13 +37,14 @@ words! {
 }
 
 /// What is done, by its name in the log.
-const ACTIONS: [(&str, &str, &str); 44] = [
+const ACTIONS: [(&str, &str, &str); 45] = [
     ("account.created", "account created", "akun dibuat"),
     ("account.changed", "account changed", "akun diubah"),
     ("account.deleted", "account deleted", "akun dihapus"),
     ("account.entered", "account entered by an operator", "akun dibuka operator"),
     ("account.left", "account left by an operator", "akun ditinggalkan operator"),
     ("plan.saved", "plan saved", "paket disimpan"),
+    ("plan.deleted", "plan deleted", "paket dihapus"),
     ("grant.added", "messages granted", "pesan ditambahkan"),
     ("vouchers.created", "vouchers made", "voucher dibuat"),
     ("voucher.redeemed", "voucher redeemed", "voucher ditukar"),
@@ -172,6 +173,8 @@ fn subject(person: &Person, names: &AuditNames, entry: &AuditEntry) -> String {
         "device" => named_device(names, subject),
         "key" => named_key(names, subject),
         "account" | "webhook" => named(subject).map_or_else(|| subject.to_owned(), with_id),
+        // What was noted before its name went with it has its id only.
+        "group" => named(subject).map_or(subject, |(_, name)| name).to_owned(),
         "portal_link" => match subject.split_once(" of ") {
             Some((id, device)) => format!("{id}, {}", named_device(names, device)),
             None => subject.to_owned(),

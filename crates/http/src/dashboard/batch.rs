@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::caller::{InAccount, Person, id};
-use super::chats::group_names;
 use super::failure::PageResult;
+use super::group_names::group_names;
 use super::layout::{self, Place};
 use super::message::reason;
 use super::messages::{link, table};

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::content::{Content, Poll};
+use domain::content::{Contact, Content, Poll};
 use domain::incoming_file::FileState;
 use domain::media::Media;
 use domain::message::{Direction, Message};
+use domain::phone::PHONE_DIGITS_MIN;
 use maud::{Markup, html};
 
 use super::caller::Person;
@@ -148,17 +149,31 @@ pub(super) fn content(person: &Person, message: &Message) -> Markup {
             }
             Content::Location(place) => {
                 p { span.kind { (words.kind_location) } " " (place.name.as_deref().unwrap_or_default()) }
+                @if let Some(address) = &place.address { p.said { (address) } }
                 p { (place.latitude) ", " (place.longitude) }
             }
             Content::Contacts(contacts) => {
                 @for contact in contacts {
                     p { span.kind { (words.kind_contact) } " " (contact.name) " "
-                        (contact.phone.as_deref().unwrap_or_default()) }
+                        (phone_of(message, contact))
+                        @if let Some(organization) = &contact.organization { " · " (organization) } }
                 }
             }
             Content::Poll(poll) => (poll_of(person, poll)),
             _ => p.said { (show::summary(words, message)) },
         }
+    }
+}
+
+/// A contact's number: one that we sent has its country code, unless it is a short one; others have written theirs
+/// as they liked.
+fn phone_of(message: &Message, contact: &Contact) -> String {
+    let phone = contact.phone.as_deref().unwrap_or_default();
+    let is_whole = phone.len() >= PHONE_DIGITS_MIN && phone.bytes().all(|b| b.is_ascii_digit());
+    if is_whole && message.direction() == Direction::Out {
+        format!("+{phone}")
+    } else {
+        phone.to_owned()
     }
 }
 

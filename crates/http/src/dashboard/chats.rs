@@ -1,7 +1,6 @@
 //! `/app/chats`: conversations, and beside them the one that is read ([`super::chat`]).
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,9 +9,7 @@ use domain::chat::{Chat, ChatId};
 use domain::device::Device;
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::message::Message;
 use domain::ports::{ChatFilter, PageRequest};
-use domain::service::Principal;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -149,38 +146,6 @@ pub(super) fn chat_path(device: DeviceId, chat: &ChatId) -> String {
 /// What a conversation is called.
 pub(super) fn chat_name(chat: &Chat) -> String {
     chat.name.clone().unwrap_or_else(|| show::chat(&chat.chat))
-}
-
-/// What the conversation of a message is called; one that is there no more has its address only.
-pub(super) async fn name_of(
-    state: &AppState,
-    principal: &Principal,
-    message: &Message,
-) -> Result<String, Error> {
-    let found = state.core().chat(principal, message.device_id, message.chat.clone());
-    match found.await {
-        Ok(chat) => Ok(chat_name(&chat)),
-        Err(Error::NotFound(_)) => Ok(show::chat(&message.chat)),
-        Err(error) => Err(error),
-    }
-}
-
-/// The names of groups, by device.
-pub(super) type GroupNames = BTreeMap<(DeviceId, ChatId), String>;
-
-/// What the groups of these messages are called.
-pub(super) async fn group_names(
-    state: &AppState,
-    principal: &Principal,
-    messages: &[Message],
-) -> Result<GroupNames, Error> {
-    let mut names = GroupNames::new();
-    for message in messages.iter().filter(|message| message.is_in_group()) {
-        if let Entry::Vacant(entry) = names.entry((message.device_id, message.chat.clone())) {
-            entry.insert(name_of(state, principal, message).await?);
-        }
-    }
-    Ok(names)
 }
 
 /// The column that is seen where only one has room.

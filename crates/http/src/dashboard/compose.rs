@@ -2,8 +2,8 @@
 
 use domain::account::Caller;
 use domain::content::{
-    CONTACT_CHARS_MAX, ContentKind, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX,
-    QUESTION_CHARS_MAX,
+    CONTACT_CHARS_MAX, CONTACTS_MAX, ContentKind, LOCATION_ADDRESS_CHARS_MAX,
+    LOCATION_NAME_CHARS_MAX, QUESTION_CHARS_MAX,
 };
 use domain::device::Device;
 use domain::media::{INLINE_MEDIA_BYTES_MAX, URL_BYTES_MAX};
@@ -40,7 +40,8 @@ words! {
     file_missing: "Choose a file, or give its address.", "Pilih berkas, atau isi alamatnya.";
     file_twice: "Choose a file or give an address, not both.", "Pilih berkas atau isi alamat, jangan keduanya.";
     file_too_large: "The file is too large: at most 16 MB can be uploaded. Larger ones, up to 100 MB, go by their address (URL).", "Berkas terlalu besar: yang diunggah paling besar 16 MB. Yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
-    file_for_one: "A file from this computer goes to one receiver, whose number stands alone. For a list, give its address (URL).", "Berkas dari komputer ini untuk satu penerima, yang nomornya ditulis sendiri. Untuk daftar, isi alamatnya (URL).";
+    file_for_fewer: "For {} receivers this file takes too much room: it can go to {} at a time. Make it smaller, send to fewer, or give its address (URL).", "Untuk {} penerima berkas ini terlalu besar: hanya dapat ke {} sekaligus. Perkecil berkasnya, kirim ke lebih sedikit, atau isi alamatnya (URL).";
+    file_held: "The file is here: {}. Choose another one to replace it.", "Berkasnya sudah ada: {}. Pilih yang lain untuk menggantinya.";
     file_again: "If you chose a file, choose it again: browsers do not keep it.", "Bila tadi memilih berkas, pilih lagi: peramban tidak menyimpannya.";
     file_empty: "The file is empty.", "Berkasnya kosong.";
     list: "or a file with the list (CSV or text)", "atau berkas berisi daftar (CSV atau teks)";
@@ -59,6 +60,11 @@ words! {
     contact_missing: "Write the contact's name.", "Isi nama kontak.";
     contact_phone: "Number of the contact", "Nomor kontak";
     organization: "Organization (optional)", "Organisasi (opsional)";
+    more_contacts: "More contacts (optional), one a line", "Kontak lainnya (opsional), satu per baris";
+    more_contacts_help: "Such as: Budi; 0812…; Toko Maju (the last is optional). At most {} contacts go in one message.", "Misalnya: Budi; 0812…; Toko Maju (yang terakhir opsional). Paling banyak {} kontak dalam satu pesan.";
+    contact_line: "Line {}: write name; number.", "Baris {}: tulis nama; nomor.";
+    mentions: "Mention (optional)", "Sebut (opsional)";
+    mentions_help: "Numbers, one a line; “all” is everybody in a group. Phones highlight a number that stands in the text after an @.", "Nomor, satu per baris; “semua” berarti seluruh anggota grup. Ponsel menyorot nomor yang ditulis setelah @ di dalam teks.";
     question: "Question", "Pertanyaan";
     question_missing: "Write the question.", "Isi pertanyaannya.";
     options: "Answers, one a line, 2 to 12", "Jawaban, satu per baris, 2 sampai 12";
@@ -72,6 +78,7 @@ words! {
     no_column: "none of these columns is called like a number; write “number” (or phone, nomor, no hp, whatsapp) above the column with the numbers", "tidak satu pun kolom ini bernama seperti nomor; tulis “nomor” (atau no hp, telepon, whatsapp, phone) di atas kolom nomornya";
     no_names: "A list with more than numbers needs the names of its columns in the first line, such as: number, name", "Daftar yang berisi selain nomor memerlukan nama kolom di baris pertama, misalnya: nomor, nama";
     more_faults: "and {} more lines", "dan {} baris lagi";
+    simulator: "All simulated phones, groups and faults", "Semua ponsel simulasi, grup, dan gangguan";
     language: "Language of the code", "Bahasa kode";
     copy: "Copy", "Salin";
 }
@@ -203,7 +210,15 @@ fn file(
             label for="file" { (own.file) }
             input.drop #file name=(FILE_FIELD) type="file" data-bytes-max=(INLINE_MEDIA_BYTES_MAX)
                 data-too-large=(own.file_too_large) aria-describedby="file-help file-fault";
-            span.help #file-help { (own.file_help) @if is_again { " " (own.file_again) } }
+            span.help #file-help {
+                (own.file_help)
+                @if !form.held.is_empty() { " " (with(own.file_held, &form.held_name)) }
+                @else if is_again { " " (own.file_again) }
+            }
+            @if !form.held.is_empty() {
+                input type="hidden" name="held" value=(form.held);
+                input type="hidden" name="held_name" value=(form.held_name);
+            }
             (Fault::beside(fault, "file"))
             (line(fault, ("url", own.url), &form.url, URL_BYTES_MAX))
             label for="file_kind" { (own.file_kind) }
@@ -241,6 +256,11 @@ fn contact(own: &SendWords, form: &SendForm, fault: Option<&Fault>) -> Markup {
             (line(fault, ("contact", own.contact), &form.contact, max))
             (line(fault, ("phone", own.contact_phone), &form.phone, max))
             (line(fault, ("organization", own.organization), &form.organization, max))
+            label for="contacts" { (own.more_contacts) }
+            textarea #contacts name="contacts" rows="2"
+                aria-describedby="contacts-help contacts-fault" { (form.contacts) }
+            span.help #contacts-help { (with(own.more_contacts_help, CONTACTS_MAX)) }
+            (Fault::beside(fault, "contacts"))
         }
     }
 }
@@ -267,6 +287,11 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
             textarea #text name="text" rows="5" maxlength=(TEXT_CHARS_MAX)
                 aria-describedby="text-help" { (form.text) }
             span.help #text-help { (words.text_help) }
+            label for="mentions" { (own.mentions) }
+            textarea #mentions name="mentions" rows="2"
+                aria-describedby="mentions-help mentions-fault" { (form.mentions) }
+            span.help #mentions-help { (own.mentions_help) }
+            (Fault::beside(fault, "mentions"))
             label.check {
                 input type="checkbox" name="no_preview" value="1" checked[!form.no_preview.is_empty()];
                 (own.no_preview)

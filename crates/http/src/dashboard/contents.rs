@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use domain::account::Account;
-use domain::content::{Contact, Content, ContentKind, ContentRequest, Location, Poll};
+use domain::content::{Content, ContentKind, ContentRequest, Location, Poll};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::media::{FileRequest, INLINE_MEDIA_BYTES_MAX, MediaSource};
@@ -17,10 +17,14 @@ use serde::{Deserialize, Serialize};
 use super::caller::id;
 use super::compose::SendWords;
 use super::failure::describe;
+use super::named_people::{contacts_of, faulty_contact, mentions_of};
 use super::recipients::{LineFault, List, Receiver};
 use super::show::{Fault, with};
 use super::words::Lang;
 use crate::forms::FormFile;
+
+/// Most bytes of an uploaded file for all receivers of a list together: each message waits with its own.
+const COPIES_BYTES_MAX: usize = 2 * INLINE_MEDIA_BYTES_MAX;
 
 /// What is to be sent.
 #[derive(Deserialize, Serialize, Default, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,9 @@ pub(super) struct SendForm {
     /// The address of a file.
     pub(super) url: String,
     pub(super) file_kind: String,
+    /// What names a file that came before, and what it is called.
+    pub(super) held: String,
+    pub(super) held_name: String,
     /// Whether the file can be looked at once only.
     pub(super) view_once: String,
     /// Whether nothing is shown of where a link in the text leads.
@@ -81,6 +88,10 @@ pub(super) struct SendForm {
     pub(super) contact: String,
     pub(super) phone: String,
     pub(super) organization: String,
+    /// Further contacts, one a line.
+    pub(super) contacts: String,
+    /// Whom the text or the caption mentions, one a line.
+    pub(super) mentions: String,
     pub(super) question: String,
     /// The answers, one a line.
     pub(super) options: String,
@@ -123,21 +134,38 @@ impl Refusal {
 
     /// What a use case says, beside the field that it means.
     pub(super) fn by(error: Error, lang: Lang) -> Self {
+        let contact = match &error {
+            Error::Invalid { field, .. } => further_contact(field),
+            _ => None,
+        };
         let field = match &error {
             Error::Invalid { field, .. } => field_of(field),
             Error::DeviceNotConnected(_) => "device",
             Error::Media(_) => "url",
             _ => "text",
         };
-        Self::Field(Fault::of(field, describe(&error.into(), lang.words())))
+        let why = describe(&error.into(), lang.words());
+        let why = match contact {
+            Some(number) => format!("{} {number}: {why}", SendWords::of(lang).a_contact),
+            None => why,
+        };
+        Self::Field(Fault::of(field, why))
     }
+}
+
+/// Which contact a path in the content means, counted from 1; `None` for the first, which has fields of its own.
+fn further_contact(path: &str) -> Option<usize> {
+    let (index, _) = path.strip_prefix("contacts[")?.split_once(']')?;
+    let index: usize = index.parse().ok()?;
+    (index > 0).then_some(index + 1)
 }
 
 /// The field of the form that a path in the content means.
 fn field_of(path: &str) -> &'static str {
-    const FIELDS: [(&str, &str); 10] = [
+    const FIELDS: [(&str, &str); 11] = [
         ("to", "to"),
         ("schedule_at", "schedule_at"),
+        ("mentions", "mentions"),
         ("media.url", "url"),
         ("media.base64", "file"),
         ("media.filename", "file"),
@@ -151,7 +179,11 @@ fn field_of(path: &str) -> &'static str {
         "poll.question" => "question",
         "poll.options" => "options",
         "location.latitude" | "location.longitude" => "point",
-        path => FIELDS.iter().find(|(known, _)| *known == path).map_or("text", |(_, field)| field),
+        path => match FIELDS.iter().find(|(known, _)| *known == path) {
+            Some(&(_, field)) => field,
+            None if path.starts_with("contacts") => "contacts",
+            None => "text",
+        },
     }
 }
 
@@ -209,8 +241,8 @@ pub(super) fn requests(
     if list.receivers.is_empty() {
         return Err(Refusal::of("to", words.to_missing));
     }
-    if file.is_some() && list.is_list() {
-        return Err(Refusal::of("file", own.file_for_one));
+    if let Some(file) = &file {
+        check_copies(own, file, list.receivers.len())?;
     }
     let unknown = list.unknown_variables(&form.text);
     if let (Some(name), false) = (unknown.first(), list.columns.is_empty()) {
@@ -225,16 +257,28 @@ pub(super) fn requests(
                 .ok_or_else(|| Refusal::of("schedule_at", words.schedule_wrong))?,
         ),
     };
+    let mentions = mentions_of(form);
     let requests = list.receivers.iter().map(|receiver| SendRequest {
         device: Some(device.into()),
         to: receiver.to.clone(),
         content: filled(&content, receiver),
+        mentions: mentions.clone(),
         schedule_at,
         link_preview: (!form.no_preview.is_empty()).then_some(false),
         ..SendRequest::default()
     });
     let lines = list.receivers.iter().map(|receiver| receiver.line).collect();
     Ok(Batch { requests: requests.collect(), lines, is_list: list.is_list() })
+}
+
+/// Refuses a file that is too much when it is kept once for each receiver.
+fn check_copies(own: &SendWords, file: &FormFile, receivers: usize) -> Result<(), Refusal> {
+    let size = file.bytes.len();
+    if receivers < 2 || size.saturating_mul(receivers) <= COPIES_BYTES_MAX {
+        return Ok(());
+    }
+    let why = with(&with(own.file_for_fewer, receivers), COPIES_BYTES_MAX / size);
+    Err(Refusal::of("file", &why))
 }
 
 /// Refuses a list with lines of which nothing, or too much, is left to send.
@@ -295,7 +339,10 @@ fn content(lang: Lang, form: &SendForm, file: Option<FormFile>) -> Result<Conten
         Carries::Contact => {
             required("contact", &form.contact, own.contact_missing)?;
             required("phone", &form.phone, words.phone_wrong)?;
-            Content::Contacts(vec![contact_of(form)])
+            if let Some(line) = faulty_contact(form) {
+                return Err(Refusal::of("contacts", &with(own.contact_line, line)));
+            }
+            Content::Contacts(contacts_of(form))
         }
         Carries::Poll => {
             required("question", &form.question, own.question_missing)?;
@@ -340,15 +387,6 @@ fn file_of(
     Ok(FileRequest { kind, filename, caption, is_view_once, ..FileRequest::new(source) })
 }
 
-/// The contact of a form.
-pub(super) fn contact_of(form: &SendForm) -> Contact {
-    Contact {
-        name: form.contact.trim().to_owned(),
-        phone: given(&form.phone),
-        organization: given(&form.organization),
-    }
-}
-
 /// The poll of a form.
 pub(super) fn poll_of(form: &SendForm) -> Poll {
     let options = form.options.lines().map(str::trim).filter(|option| !option.is_empty());
@@ -372,7 +410,8 @@ pub(super) fn point(text: &str) -> Option<(f64, f64)> {
     numbers.next().is_none().then_some(point)
 }
 
-fn given(text: &str) -> Option<String> {
+/// What was filled in; `None` for nothing.
+pub(super) fn given(text: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
@@ -386,6 +425,19 @@ pub(super) fn moment(text: &str, account: &Account, now: Timestamp) -> Option<Ti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_in_the_content_means_a_field_of_the_form() {
+        for (path, field, contact) in [
+            ("contacts[0].phone", "phone", None),
+            ("contacts[3].phone", "contacts", Some(4)),
+            ("contacts", "contacts", None),
+            ("mentions", "mentions", None),
+            ("media.caption", "text", None),
+        ] {
+            assert_eq!((field_of(path), further_contact(path)), (field, contact), "{path}");
+        }
+    }
 
     #[test]
     fn points_as_maps_show_them() {

@@ -1,11 +1,13 @@
 //! The request of a form as calls of our own API and of the other gateways' formats, where they have one.
 
+use domain::content::Contact;
 use domain::device::Device;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::contents::{Carries, SendForm, contact_of, point, poll_of};
+use super::contents::{Carries, SendForm, point, poll_of};
+use super::named_people::{contacts_of, mentions_of};
 use super::recipients::List;
 use super::samples::{Call, Language};
 
@@ -92,6 +94,10 @@ impl Asked<'_> {
         let mut body = json!({ "device": self.device, "to": self.to });
         let (field, content) = own_content(form, self.text, self.file);
         body[field] = content;
+        let mentions = mentions_of(form);
+        if !mentions.is_empty() {
+            body["mentions"] = json!(mentions);
+        }
         if !form.no_preview.is_empty() {
             body["link_preview"] = json!(false);
         }
@@ -213,12 +219,13 @@ fn own_content(form: &SendForm, text: &str, file: Option<&str>) -> (&'static str
             ("location", without_blanks(location))
         }
         Carries::Contact => {
-            let contact = contact_of(form);
-            let contact = json!({
-                "name": contact.name, "phone": contact.phone,
-                "organization": contact.organization
-            });
-            ("contacts", json!([without_blanks(contact)]))
+            let contact = |contact: Contact| {
+                without_blanks(json!({
+                    "name": contact.name, "phone": contact.phone,
+                    "organization": contact.organization
+                }))
+            };
+            ("contacts", contacts_of(form).into_iter().map(contact).collect())
         }
         Carries::Poll => {
             let poll = poll_of(form);

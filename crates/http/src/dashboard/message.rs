@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use domain::content::Content;
-use domain::context::{Changes, beginning};
+use domain::context::{Changes, Mentions, beginning};
 use domain::error::Error;
 use domain::ids::MessageId;
 use domain::message::{Direction, Message, Waiting, WaitingReason};
@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 use super::bubbles::{self, writer};
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
-use super::chats::{self, chat_path};
+use super::chats::chat_path;
 use super::failure::{PageResult, redirect};
+use super::group_names::name_of;
 use super::layout::{self, Place};
 use super::message_edits;
 use super::reasons::said;
@@ -27,11 +28,15 @@ use crate::state::AppState;
 
 /// Most characters of a text that are shown at once.
 const TEXT_CHARS_SHOWN: usize = 10_000;
+/// Most people that are named of those whom a message mentions.
+const MENTIONS_SHOWN: usize = 50;
 
 words! {
     /// The texts of this page.
     MessageWords
     sender: "Sender", "Pengirim";
+    mentions: "Mentions", "Menyebut";
+    everybody: "everybody", "semua anggota";
     before: "before:", "sebelumnya:";
 }
 
@@ -58,7 +63,7 @@ async fn show_message(
     let message = state.core().message(person.principal(), id).await?;
     let waiting = state.core().waiting([&message]).await.remove(&id);
     let device = device(&state, &person, &message).await?;
-    let chat = chats::name_of(&state, person.principal(), &message).await?;
+    let chat = name_of(&state, person.principal(), &message).await?;
     let title = format!("{} {}", words.message, message.id);
     let body = html! {
         p.crumbs { a href="/app/messages" { (words.messages) } }
@@ -147,6 +152,9 @@ fn facts(person: &Person, message: &Message, device: &Markup, chat: &str) -> Mar
             @if message.is_in_group() && message.direction() == Direction::In {
                 dt { (own.sender) } dd { (sender(person, message)) }
             }
+            @if message.context.mentions != Mentions::default() {
+                dt { (own.mentions) } dd { (mentioned(own, &message.context.mentions)) }
+            }
             dt { (words.device) }
             dd { (device) }
             @if message.attempts > 0 { dt { (words.attempts) } dd { (message.attempts) } }
@@ -154,6 +162,23 @@ fn facts(person: &Person, message: &Message, device: &Markup, chat: &str) -> Mar
                 dt { (words.expires) } dd { (show::time_for(person, at)) }
             }
         }
+    }
+}
+
+/// Whom a message mentions, as far as there is room.
+fn mentioned(own: &MessageWords, mentions: &Mentions) -> String {
+    let people = mentions.people.iter().take(MENTIONS_SHOWN).map(|person| mention(person));
+    let all = mentions.all.then(|| own.everybody.to_owned());
+    let rest = (mentions.people.len() > MENTIONS_SHOWN).then(|| "…".to_owned());
+    all.into_iter().chain(people).chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+/// A person who is mentioned: a number as people know it, or an address.
+fn mention(person: &str) -> String {
+    if person.bytes().all(|b| b.is_ascii_digit()) {
+        format!("+{person}")
+    } else {
+        person.to_owned()
     }
 }
 

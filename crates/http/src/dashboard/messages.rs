@@ -9,15 +9,15 @@ use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::person::Role;
 use domain::phone::Recipient;
 use domain::ports::{ChatFilter, MessageFilter, Page, PageRequest};
-use domain::service::{BatchOutcome, CANCELLABLE, NAME_CHARS_MAX, RESENDABLE};
+use domain::service::{BatchOutcome, CANCELLABLE, NAME_CHARS_MAX, RESENDABLE, SOUGHT_CHARS_MAX};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
-use super::chats::{GroupNames, group_names};
 use super::device_choice;
 use super::failure::{Failure, PageResult};
+use super::group_names::{GroupNames, group_names};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
 use super::table::{self, Column};
@@ -93,11 +93,20 @@ impl ListQuery {
                 "" => Vec::new(),
                 name => vec![ContentKind::named(name).ok_or(Error::NotFound("kind"))?],
             },
-            text: Some(self.text.trim().to_owned()).filter(|text| !text.is_empty()),
+            text: self.sought()?,
             since: moment_of(person, "since", &self.since)?,
             until: moment_of(person, "until", &self.until)?,
             ..MessageFilter::default()
         })
+    }
+
+    fn sought(&self) -> Result<Option<String>, Error> {
+        let text = self.text.trim();
+        if text.chars().count() > SOUGHT_CHARS_MAX {
+            let message = format!("must have 1 to {SOUGHT_CHARS_MAX} characters");
+            return Err(Error::invalid("text", message));
+        }
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
     }
 
     /// A page with the same filter, and with what became of an act on what matches.
@@ -350,7 +359,9 @@ async fn filters(
             }
             div.field {
                 label for="text" { (words.contains) }
-                input #text name="text" maxlength="200" value=(query.text);
+                input #text name="text" maxlength=(SOUGHT_CHARS_MAX) value=(query.text)
+                    aria-describedby="text-fault";
+                (Fault::beside(fault, "text"))
             }
             button { (words.filter) }
         }

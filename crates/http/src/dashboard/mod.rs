@@ -8,6 +8,7 @@
 mod account_settings;
 mod accounts;
 mod api;
+mod api_words;
 mod assets;
 mod attention;
 mod audit;
@@ -31,8 +32,10 @@ mod devices;
 mod failure;
 mod gateway;
 mod group;
+pub(crate) mod group_names;
 mod groups;
 mod heartbeat_bar;
+pub(crate) mod held_files;
 mod join;
 mod keys;
 mod layout;
@@ -43,6 +46,7 @@ mod message;
 mod message_acts;
 mod message_edits;
 mod messages;
+mod named_people;
 mod nodes;
 pub(crate) mod once;
 mod origin;
@@ -69,7 +73,7 @@ mod upload;
 mod usage;
 mod webhook;
 mod webhooks;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
@@ -90,6 +94,11 @@ pub use portal_page::portal_path;
 /// The page of an error that no page answers with.
 pub fn error_page(error: Arc<ApiError>, headers: &HeaderMap) -> Response<Body> {
     failure::page_of(error, headers)
+}
+
+/// What went wrong, in the reader's language, for a page of another part.
+pub(crate) fn in_words(error: &ApiError, lang: words::Lang) -> String {
+    failure::describe(error, lang.words())
 }
 
 /// The pages, with the frame that makes pages of their errors and sets their headers.

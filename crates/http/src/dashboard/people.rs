@@ -69,6 +69,8 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
         }
     }
     let is_in_account = person.visitor.account().is_some();
+    // The first person of an account runs it; further ones get everything only where somebody wants that.
+    let proposed = if people.is_empty() { Role::Owner } else { Role::Member };
     let body = html! {
         h1 { (words.people) }
         @if people.is_empty() { p.empty { (words.no_people) } }
@@ -84,7 +86,9 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
                         label for="role" { (words.role) }
                         select #role name="role" {
                             @for role in Role::ALL {
-                                option value=(role.as_str()) { (role_word(words, role)) }
+                                option value=(role.as_str()) selected[role == proposed] {
+                                    (role_word(words, role))
+                                }
                             }
                         }
                     }

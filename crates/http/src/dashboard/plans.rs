@@ -1,7 +1,7 @@
 //! `/app/plans`: what accounts may do. For the operator.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use domain::error::Error;
@@ -10,10 +10,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::accounts::operator;
-use super::caller::{Asked, Person, Posted};
+use super::caller::{Asked, Nothing, Person, Posted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::show::{Fault, with};
+use super::show::{Confirm, Fault, with};
 use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
@@ -42,11 +42,16 @@ words! {
     downtime_notification: "notice of lost connections", "pemberitahuan koneksi terputus";
     used: "Accounts that have this plan: {}. The change counts for all of them at once.", "{} akun memakai paket ini. Perubahannya langsung berlaku untuk semuanya.";
     change_for_all: "Change it for all", "Ubah untuk semua";
+    delete_title: "Delete the plan {}?", "Hapus paket {}?";
+    delete_warning: "No account has it. After this none can be given it.", "Tidak ada akun yang memakainya. Setelah ini paket tidak dapat diberikan lagi.";
+    in_use: "Accounts that have this plan: {}. It can be deleted once they have another one.", "{} akun memakai paket ini. Paket dapat dihapus setelah akun itu mendapat paket lain.";
     number_wrong: "Limits are whole numbers, or empty.", "Batas berupa bilangan bulat, atau kosong.";
 }
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/app/plans", get(list).post(put))
+    Router::new()
+        .route("/app/plans", get(list).post(put))
+        .route("/app/plans/{name}/delete", get(ask_delete).post(delete))
 }
 
 #[derive(Deserialize, Default)]
@@ -193,8 +198,13 @@ fn table(person: &Person, own: &PlanWords, plans: &[Plan]) -> Markup {
             limit(plan.messages_per_month),
             limit(plan.requests_per_minute),
             html! { (features.join(", ")) },
-            html! { a.button.plain href={ "?edit=" (plan.name) "#edit" }
-            aria-label={ (own.change) " " (plan.name) } { (own.change) } },
+            html! {
+                a.button.plain href={ "?edit=" (plan.name) "#edit" }
+                    aria-label={ (own.change) " " (plan.name) } { (own.change) }
+                " "
+                a.button.plain.danger-text href=(delete_path(plan))
+                    aria-label={ (words.delete) " " (plan.name) } { (words.delete) }
+            },
         ]
     };
     table::table(own.title, &columns, plans.iter().map(row))
@@ -244,6 +254,49 @@ fn edit_form(
             }
         }
     }
+}
+
+fn delete_path(plan: &Plan) -> String {
+    format!("/app/plans/{}/delete", plan.name)
+}
+
+/// A plan that accounts have stays.
+async fn ask_delete(
+    State(state): State<AppState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> PageResult {
+    let (own, operator) = (PlanWords::of(person.lang), operator(&person)?);
+    let plans = state.core().plans(&operator).await?;
+    let plan = plans.iter().find(|plan| plan.name == name).ok_or(Error::NotFound("plan"))?;
+    let users = state.core().accounts_of_plan(&operator, &plan.name).await?;
+    let title = with(own.delete_title, &plan.name);
+    let body = if users > 0 {
+        html! {
+            h1 { (title) }
+            p.warning { (with(own.in_use, users)) }
+            p { a.button.plain href="/app/plans" { (person.words().keep) } }
+        }
+    } else {
+        let confirm = Confirm {
+            title: &title,
+            what: html! { p { (own.delete_warning) } },
+            action: &delete_path(plan),
+            button: person.words().delete,
+            back: "/app/plans",
+        };
+        confirm.render(&person)
+    };
+    Ok(layout::page(&person, Place::Plans, &title, &body))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    state.core().delete_plan(&operator(&person)?, &name).await?;
+    Ok(redirect("/app/plans"))
 }
 
 async fn put(

@@ -16,9 +16,9 @@ use serde::Deserialize;
 use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::device::own_device;
 use super::failure::{PageResult, redirect};
-use super::layout::{self, Place};
+use super::layout::{self, Head, Place};
 use super::portal_page::portal_path;
-use super::show::{self, Confirm, device_path};
+use super::show::{self, Confirm, Fault, device_path};
 use super::table::{self, Column};
 use super::words::words;
 use crate::net::server_address;
@@ -91,7 +91,18 @@ pub(super) async fn section(
     person: &Person,
     device: &Device,
 ) -> Result<Markup, Error> {
-    let own = LinkWords::of(person.lang);
+    let form = LinkForm { days: "7".to_owned(), ..LinkForm::default() };
+    filled(state, person, device, (&form, None)).await
+}
+
+/// The links of a device, and the form for another one with what is wrong.
+async fn filled(
+    state: &AppState,
+    person: &Person,
+    device: &Device,
+    (form, fault): (&LinkForm, Option<&Fault>),
+) -> Result<Markup, Error> {
+    let (own, chosen) = (LinkWords::of(person.lang), form.may());
     let links = state.core().portal_links(person.principal(), device.id).await?;
     let path = device_path(device);
     Ok(html! {
@@ -101,18 +112,20 @@ pub(super) async fn section(
             @if !links.is_empty() { (table(person, own, &path, &links)) }
             form.stack method="post" action={ (path) "/portal-links" } {
                 (person.csrf())
-                fieldset {
+                fieldset aria-describedby="may-fault" {
                     legend { (own.may) }
                     @for permission in Permission::ALL {
                         label.check {
-                            input type="checkbox" name=(permission.as_str()) value="1";
+                            input type="checkbox" name=(permission.as_str()) value="1"
+                                checked[chosen.contains(&permission)];
                             (own.permission(permission))
                         }
                     }
+                    (Fault::beside(fault, "may"))
                 }
                 label for="days" { (own.days) }
                 select #days name="days" {
-                    @for days in DAYS { option value=(days) selected[days == 7] { (days) } }
+                    @for days in DAYS { option value=(days) selected[days.to_string() == form.days] { (days) } }
                 }
                 button { (own.make) }
             }
@@ -150,13 +163,14 @@ async fn create(
     let device = own_device(&state, &person, &text).await?;
     let (path, may) = (device_path(&device), form.may());
     if may.is_empty() {
+        let fault = Fault::of("may", own.may_missing.to_owned());
         let body = html! {
-            p.crumbs { a href=(path) { (device.name) } }
-            h1 { (own.title) }
-            p.fault role="alert" { (own.may_missing) }
-            p { a.button href={ (path) "#portal-links" } { (person.words().change) } }
+            p.crumbs { a href="/app/devices" { (person.words().devices) } " › " a href=(path) { (device.name) } }
+            h1 { (device.name) }
+            (filled(&state, &person, &device, (&form, Some(&fault))).await?)
         };
-        return Ok(layout::page(&person, Place::Devices, own.title, &body));
+        let (status, head) = (Fault::status(Some(&fault)), Head::default());
+        return Ok(layout::page_with(status, &person, Place::Devices, own.title, &head, &body));
     }
     let seconds = form.days.parse::<i64>().ok().map(|days| days.saturating_mul(DAY_S));
     let address = server_address(state.config(), &headers);

@@ -23,10 +23,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::caller::{Asked, Nothing, check_csrf, csrf_field, typed};
-use super::chats::group_names;
 use super::compose::compose;
 use super::contents::{Refusal, SendForm};
 use super::failure::{Failure, PageResult, describe, redirect};
+use super::group_names::group_names;
 use super::layout::{self, Head};
 use super::linking::{self, Linking, PairForm};
 use super::messages::table;
@@ -329,11 +329,13 @@ async fn send(State(state): State<AppState>, holder: Holder, request: Request) -
     holder.visitor.require(Permission::Send)?;
     let action = format!("{}/send", holder.path);
     let sender = sender(&holder, &action);
-    match sender.act(&state, &form, file).await? {
+    match sender.act(&state, &form, file.clone()).await? {
         Step::Form(refusal) => {
+            let form = sender.keep(&state, form, file);
             page(&state, &holder, Shown { form, refusal, ..Shown::default() }).await
         }
         Step::Preview(requests) => {
+            let form = sender.keep(&state, form, file);
             let title = preview_title(holder.lang.words(), requests.len());
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::visiting(StatusCode::OK, holder.lang, &title, &Head::default(), &body))

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use super::caller::{InAccount, Person};
 use super::failure::PageResult;
+use super::group_names::{GroupNames, group_names};
 use super::layout::{self, Place};
 use super::show;
 use super::table::{self, Column};
@@ -32,12 +33,13 @@ async fn list(State(state): State<AppState>, InAccount(person): InAccount) -> Pa
     let page = PageRequest { before: None, limit: MESSAGES_SHOWN };
     let mut page = state.core().messages(person.principal(), filter, page).await?;
     page.items.sort_by_key(|message| (message.due_at, message.id));
+    let groups = group_names(&state, person.principal(), &page.items).await?;
     let may_send = person.visitor.role() >= Role::Member;
     let body = html! {
         h1 { (words.scheduled) }
         div #scheduled data-live="message tick" {
             @if page.items.is_empty() { p.empty { (words.no_scheduled) } }
-            @else { (table(&person, &page.items, may_send)) }
+            @else { (table(&person, &page.items, &groups, may_send)) }
         }
         @if page.has_more {
             p.quiet { (words.more_scheduled) " " a href="/app/messages?status=scheduled" { (words.messages) } }
@@ -54,7 +56,7 @@ async fn list(State(state): State<AppState>, InAccount(person): InAccount) -> Pa
     Ok(layout::page(&person, Place::Scheduled, words.scheduled, &body))
 }
 
-fn table(person: &Person, messages: &[Message], may_send: bool) -> Markup {
+fn table(person: &Person, messages: &[Message], groups: &GroupNames, may_send: bool) -> Markup {
     let words = person.words();
     let mut columns = vec![
         Column::Clear(words.goes_at),
@@ -66,7 +68,8 @@ fn table(person: &Person, messages: &[Message], may_send: bool) -> Markup {
     }
     let row = |message: &Message| {
         let path = format!("/app/messages/{}", message.id);
-        let chat = show::chat(&message.chat);
+        let group = groups.get(&(message.device_id, message.chat.clone()));
+        let chat = group.cloned().unwrap_or_else(|| show::chat(&message.chat));
         let mut row = vec![
             html! { a href=(path) { (show::time_for(person, message.due_at)) } },
             html! { (chat) },

@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::error::Error;
 use domain::ids::MessageId;
+use domain::media::INLINE_MEDIA_BYTES_MAX;
 use domain::person::Role;
 use domain::ports::IdempotencyKey;
 use domain::service::{Principal, SendRefusal, SendRequest};
@@ -19,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::batch::batch_path;
 use super::caller::{Asked, InAccount, Person, id};
 use super::compose::{SendWords, compose, language};
-use super::contents::{Batch, Refusal, SendForm, moment, requests};
+use super::contents::{Batch, Carries, Refusal, SendForm, moment, requests};
 use super::copy_as;
 use super::device_choice;
 use super::failure::{Failure, PageResult, redirect};
@@ -45,6 +46,7 @@ async fn show_form(
 ) -> PageResult {
     person.visitor.require(Role::Member)?;
     form.key = new_key(&state);
+    form.held.clear();
     if form.to.is_empty() {
         form.to = shown_number(&state).unwrap_or_default().to_owned();
     }
@@ -94,6 +96,7 @@ impl<'a> Sender<'a> {
         if form.act == "code" {
             return Ok(Step::Form(None));
         }
+        let file = file.or_else(|| self.held(state, form));
         let idempotency = idempotency(form, file.as_ref());
         let (core, account) = (state.core(), self.principal.account()?);
         let batch = match requests(self.lang, account, form, file, core.now()) {
@@ -115,6 +118,35 @@ impl<'a> Sender<'a> {
     }
 }
 
+impl Sender<'_> {
+    /// The file that came with the form before, unless another one is meant.
+    fn held(&self, state: &AppState, form: &SendForm) -> Option<FormFile> {
+        let is_meant = form.kind == Carries::File && form.url.trim().is_empty();
+        let held = Some(form.held.as_str()).filter(|held| is_meant && !held.is_empty())?;
+        state.held_files().file(self.csrf, held, state.core().now())
+    }
+
+    /// A form that is shown again, with the file that came with it now or before.
+    pub(super) fn keep(
+        &self,
+        state: &AppState,
+        mut form: SendForm,
+        file: Option<FormFile>,
+    ) -> SendForm {
+        let (files, now) = (state.held_files(), state.core().now());
+        let is_sendable =
+            |file: &FormFile| (1..=INLINE_MEDIA_BYTES_MAX).contains(&file.bytes.len());
+        if let Some(file) = file.filter(is_sendable) {
+            form.held = files.hold(self.csrf, file, now);
+        }
+        match files.file(self.csrf, &form.held, now) {
+            Some(kept) => form.held_name = kept.name,
+            None => form.held.clear(),
+        }
+        form
+    }
+}
+
 async fn submit(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -125,9 +157,13 @@ async fn submit(
         return Err(Failure::NoAccount);
     }
     let sender = Sender::of(&person);
-    match sender.act(&state, &form, file).await? {
-        Step::Form(refusal) => page(&state, &headers, &person, &form, refusal.as_ref()).await,
+    match sender.act(&state, &form, file.clone()).await? {
+        Step::Form(refusal) => {
+            let form = sender.keep(&state, form, file);
+            page(&state, &headers, &person, &form, refusal.as_ref()).await
+        }
         Step::Preview(requests) => {
+            let form = sender.keep(&state, form, file);
             let title = preview_title(person.words(), requests.len());
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::page(&person, Place::Send, &title, &body))
@@ -205,6 +241,9 @@ async fn page(
                         div {
                             h2 { (words.simulated_phone) }
                             iframe src=(phone) title=(words.simulated_phone) {}
+                            @if let Some((simulator, _)) = phone.split_once("/phone/") {
+                                p { a href={ (simulator) "/" } { (own.simulator) } }
+                            }
                         }
                     }
                 }

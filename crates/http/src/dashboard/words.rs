@@ -7,7 +7,7 @@ use super::origin::cookie;
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lang {
+pub(crate) enum Lang {
     /// English.
     En,
     /// Indonesian.
@@ -16,7 +16,7 @@ pub(super) enum Lang {
 
 impl Lang {
     /// The language that the reader has chosen, else the first of the browser's that there is.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let chosen = cookie(headers, "gerbang_lang").and_then(Self::from_code);
         let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let codes = accepted.unwrap_or_default().split(',');
@@ -34,7 +34,7 @@ impl Lang {
     }
 
     /// Its code.
-    pub(super) fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::En => "en",
             Self::Id => "id",
@@ -80,7 +80,7 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
+pub(crate) use words;
 
 words! {
     /// The texts that pages share; `{}` is the place of a value.

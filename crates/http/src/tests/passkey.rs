@@ -70,7 +70,12 @@ async fn a_page_leads_through_it() {
     let first = open(Ask::get(&page), 200).await;
     assert!(first.contains("web.whatsapp.com") && first.contains("rpId&quot;:"), "{first}");
     let broken = form(&page, "assertion=hello");
-    assert!(open(broken, 422).await.contains("must be the JSON"));
+    assert!(open(broken, 422).await.contains("This is not what a passkey answers."));
+    let indonesian = |ask: Ask| ask.header("accept-language", "id-ID,id;q=0.9,en;q=0.5");
+    let first = open(indonesian(Ask::get(&page)), 200).await;
+    assert!(first.contains("<html lang=\"id\">") && first.contains("Salin semuanya"), "{first}");
+    let broken = indonesian(form(&page, "assertion=hello"));
+    assert!(open(broken, 422).await.contains("Ini bukan jawaban passkey."));
 
     let text = assertion()["assertion"].to_string();
     let mut given = form_urlencoded::Serializer::new(String::new());
@@ -82,6 +87,7 @@ async fn a_page_leads_through_it() {
     let calls = app.dispatcher.take_calls();
     assert!(calls.contains(&DispatcherCall::ConfirmPasskey(app.unlinked.id())), "{calls:?}");
     assert!(open(Ask::get(&page), 404).await.contains("This page is over"));
+    assert!(open(indonesian(Ask::get(&page)), 404).await.contains("tidak berlaku lagi"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use axum::routing::get;
 const INDEX: &str = include_str!("index.html");
 const PHONE: &str = include_str!("phone.html");
 const INDEX_JS: &str = include_str!("index.js");
+const WORDS_JS: &str = include_str!("words.js");
 const PHONE_JS: &str = include_str!("phone.js");
 const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -23,6 +24,7 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(index))
         .route("/phone/{number}", file("text/html; charset=utf-8", PHONE))
+        .route("/static/words.js", file("text/javascript; charset=utf-8", WORDS_JS))
         .route("/static/index.js", file("text/javascript; charset=utf-8", INDEX_JS))
         .route("/static/phone.js", file("text/javascript; charset=utf-8", PHONE_JS))
         .route("/static/style.css", file("text/css; charset=utf-8", STYLE))
@@ -47,4 +49,37 @@ fn served(kind: &'static str, text: String) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands between the tags of a page.
+    fn texts_of(page: &str) -> impl Iterator<Item = &str> {
+        let texts = page.split('>').filter_map(|part| part.split('<').next());
+        let texts = texts.map(str::trim).filter(|text| !text.starts_with('&'));
+        texts.filter(|text| text.contains(|c: char| c.is_ascii_alphabetic()))
+    }
+
+    /// The texts that a script has translated.
+    fn texts_in(script: &str) -> impl Iterator<Item = &str> {
+        script.match_indices("t('").filter_map(move |(at, call)| {
+            // Another name may end like this one.
+            let is_other = script[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+            let text = script[at + call.len()..].split('\'').next()?;
+            (!is_other).then_some(text)
+        })
+    }
+
+    #[test]
+    fn every_text_has_an_indonesian_one() {
+        let pages = [INDEX, PHONE].into_iter().flat_map(texts_of);
+        let scripts = [INDEX_JS, PHONE_JS].into_iter().flat_map(texts_in);
+        let texts: Vec<&str> = pages.chain(scripts).collect();
+        assert!(texts.contains(&"Faults") && texts.contains(&"Linked."), "{texts:?}");
+        for text in texts {
+            assert!(WORDS_JS.contains(&format!("  '{text}': '")), "{text}");
+        }
+    }
 }

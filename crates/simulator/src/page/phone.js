@@ -29,13 +29,13 @@ function make(tag, className, text) {
 
 const isGroup = (chat) => chat.endsWith('@g.us');
 const subjects = new Map();
-const nameOf = (chat) => (isGroup(chat) ? subjects.get(chat) ?? 'Group' : `+${chat.split('@')[0]}`);
+const nameOf = (chat) => (isGroup(chat) ? subjects.get(chat) ?? t('Group') : `+${chat.split('@')[0]}`);
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 const TICKS = { sent: '✓', received: '✓', delivered: '✓✓', read: '✓✓', played: '✓✓' };
-const KINDS = { image: '📷 Photo', video: '🎥 Video', audio: '🎵 Audio', document: '📄 Document', sticker: 'Sticker', failed: '⚠️ A file that does not open' };
+const KINDS = { image: t('📷 Photo'), video: t('🎥 Video'), audio: t('🎵 Audio'), document: t('📄 Document'), sticker: t('Sticker'), failed: t('⚠️ A file that does not open') };
 
 const summary = (message) =>
-  message.text ?? message.caption ?? message.filename ?? (message.voice ? '🎤 Voice message' : KINDS[message.kind]) ?? message.kind;
+  message.text ?? message.caption ?? message.filename ?? (message.voice ? t('🎤 Voice message') : KINDS[message.kind]) ?? message.kind;
 
 // One bubble, reused as long as its message is shown.
 
@@ -45,7 +45,7 @@ function sizeOf(bytes) {
 }
 
 function fileLink(message, source) {
-  const name = message.filename ?? (message.voice ? 'Voice message' : (KINDS[message.kind] ?? 'File').replace(/^\S+ /, ''));
+  const name = message.filename ?? (message.voice ? t('Voice message') : (KINDS[message.kind] ?? t('File')).replace(/^\S+ /, ''));
   const link = make('a', 'file', `📄 ${name}${message.size === null ? '' : ` (${sizeOf(message.size)})`}`);
   link.href = source;
   link.download = message.filename ?? '';
@@ -57,7 +57,7 @@ function media(message) {
   const source = `${api}/inbox/${encodeURIComponent(message.id)}/media`;
   if (message.kind === 'image' || message.kind === 'sticker') {
     const image = make('img', 'media');
-    image.alt = message.caption ?? 'A picture';
+    image.alt = message.caption ?? t('A picture');
     image.loading = 'lazy';
     image.src = source;
     return image;
@@ -98,9 +98,9 @@ function bubble(message) {
 function update(row, message) {
   row.ticks.textContent = ` ${TICKS[message.state] ?? ''}`;
   row.ticks.dataset.state = message.state;
-  const whose = message.way === 'in' ? 'The sender sees: ' : '';
-  row.ticks.title = `${whose}${message.state}`;
-  row.ticks.setAttribute('aria-label', `${whose}${message.state}`);
+  const whose = message.way === 'in' ? t('The sender sees: ') : '';
+  row.ticks.title = `${whose}${t(message.state)}`;
+  row.ticks.setAttribute('aria-label', `${whose}${t(message.state)}`);
 }
 
 function showMessages() {
@@ -173,14 +173,14 @@ function deviceItem(device) {
   const text = make('span', 'grow');
   text.append(
     make('strong', '', device.name),
-    make('small', '', [`device ${device.device}`, device.platform, device.language,
-      device.connected ? 'connected' : 'away'].filter(Boolean).join(' · ')),
+    make('small', '', [`${t('device')} ${device.device}`, device.platform, device.language,
+      t(device.connected ? 'connected' : 'away')].filter(Boolean).join(' · ')),
   );
   const dot = make('span', device.connected ? 'dot on' : 'dot');
   dot.setAttribute('aria-hidden', 'true');
-  const unlink = make('button', 'danger', 'Unlink');
+  const unlink = make('button', 'danger', t('Unlink'));
   unlink.type = 'button';
-  unlink.addEventListener('click', () => attempt(call('DELETE', `/devices/${device.device}`), 'Unlinked.'));
+  unlink.addEventListener('click', () => attempt(call('DELETE', `/devices/${device.device}`), t('Unlinked.')));
   entry.append(dot, text, unlink);
   return entry;
 }
@@ -188,15 +188,15 @@ function deviceItem(device) {
 function showPhone(phone) {
   document.title = `+${phone.number}`;
   el('title').textContent = `+${phone.number}`;
-  el('subtitle').textContent = !phone.registered ? 'not registered' : phone.online ? 'online' : 'offline: mail waits';
+  el('subtitle').textContent = t(!phone.registered ? 'not registered' : phone.online ? 'online' : 'offline: mail waits');
   el('online').checked = phone.online;
   el('registered').checked = phone.registered;
   el('passkey').checked = phone.passkey;
   el('receipts').value = phone.auto_receipts;
   el('devices').replaceChildren(...phone.devices.map(deviceItem));
   el('nodevices').hidden = phone.devices.length > 0;
-  if (phone.passkey_code) el('linkinfo').textContent = `Code to compare: ${phone.passkey_code}`;
-  else if (phone.code_expected) el('linkinfo').textContent = 'A device waits for its code.';
+  if (phone.passkey_code) el('linkinfo').textContent = `${t('Code to compare: ')}${phone.passkey_code}`;
+  else if (phone.code_expected) el('linkinfo').textContent = t('A device waits for its code.');
 }
 
 async function refresh() {
@@ -221,7 +221,7 @@ async function refresh() {
 async function attempt(action, done) {
   try {
     const answer = await action;
-    el('linkinfo').textContent = answer?.passkey ? 'The device has been asked for a passkey.' : done;
+    el('linkinfo').textContent = answer?.passkey ? t('The device has been asked for a passkey.') : done;
   } catch (error) {
     el('linkinfo').textContent = error.message;
   }
@@ -259,9 +259,9 @@ el('link').addEventListener('submit', async (event) => {
   event.preventDefault();
   const text = el('code').value.trim();
   const isCode = /^[A-Za-z0-9]{4}-?[A-Za-z0-9]{4}$/.test(text);
-  el('linkinfo').textContent = 'Linking…';
+  el('linkinfo').textContent = t('Linking…');
   const action = isCode ? call('POST', '/enter-code', { code: text }) : call('POST', '/scan', { qr: text });
-  await attempt(action.then((answer) => { el('code').value = ''; return answer; }), 'Linked.');
+  await attempt(action.then((answer) => { el('code').value = ''; return answer; }), t('Linked.'));
 });
 
 // Changes come in bursts: look again at most ten times a second.
@@ -277,6 +277,6 @@ function changed() {
 
 const events = new EventSource(`${api}/events`);
 events.addEventListener('message', changed);
-events.addEventListener('error', () => { el('subtitle').textContent = 'reconnecting…'; });
+events.addEventListener('error', () => { el('subtitle').textContent = t('reconnecting…'); });
 events.addEventListener('open', changed);
 changed();

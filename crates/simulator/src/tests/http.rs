@@ -92,8 +92,10 @@ async fn pages_work_at_the_root_and_nested() {
         let (status, _, body) = call(&address, "GET", phone, "").await;
         assert_eq!(status, 200);
         assert!(!body.contains("<script>"), "no inline script");
-        let file = index.trim_end_matches('/').to_owned() + "/static/phone.js";
-        assert_eq!(call(&address, "GET", &file, "").await.0, 200);
+        for script in ["words", "index", "phone"] {
+            let file = format!("{}/static/{script}.js", index.trim_end_matches('/'));
+            assert_eq!(call(&address, "GET", &file, "").await.0, 200, "{file}");
+        }
         assert_eq!(call(&address, "GET", "/mms/image/none", "").await.0, 404);
     }
 }

@@ -123,6 +123,12 @@ impl AccountStore for MemoryStore {
         Ok(())
     }
 
+    async fn delete_plan(&self, name: &str) -> StoreResult<bool> {
+        let mut state = self.state();
+        let is_used = state.accounts.values().any(|account| account.plan == name);
+        Ok(!is_used && state.plans.remove(name).is_some())
+    }
+
     async fn usage(&self, id: AccountId) -> StoreResult<Usage> {
         Ok(self.state().usage.get(&id).copied().unwrap_or(NOTHING_USED))
     }

@@ -107,6 +107,14 @@ pub async fn plans_exist_and_can_be_replaced(store: Arc<dyn Store>) {
     let plans = store.plans().await.unwrap();
     assert_eq!(plans.len(), expected.len() + 1);
     assert!(plans.contains(&free) && plans[0] == own, "{plans:?}");
+    let World { account, .. } = World::new(Arc::clone(&store)).await;
+    store.put_plan(Plan { name: account.plan.clone(), ..free }).await.unwrap();
+    assert!(!store.delete_plan(&account.plan).await.unwrap(), "an account has it");
+    assert!(store.delete_plan("a-plan").await.unwrap());
+    assert!(!store.delete_plan("a-plan").await.unwrap());
+    let plans = store.plans().await.unwrap();
+    let has = |name: &str| plans.iter().any(|plan| plan.name == name);
+    assert!(has(&account.plan) && !has("a-plan"), "{plans:?}");
 }
 
 async fn created(

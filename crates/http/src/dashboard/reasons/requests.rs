@@ -150,6 +150,10 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
     ("the form is not UTF-8", "formulir tidak terbaca"),
     ("the form has more than {} fields", "formulir berisi lebih dari {} isian"),
     // What is not possible, or no longer.
+    (
+        "accounts have this plan: give them another one first",
+        "masih ada akun dengan paket ini: beri akun itu paket lain dahulu",
+    ),
     ("the node is live: stop it first", "node masih hidup: hentikan dahulu"),
     ("there is a second step already", "langkah kedua sudah ada"),
     (

@@ -143,7 +143,10 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
     let until = until_in(&asked);
     member.post(&none, &[("key", "none"), ("until", &until)]).await.expect(303);
     assert!(member.get(&format!("{ask}&since=nonsense")).await.status.is_client_error());
-    for (field, value) in [("since", "nonsense"), ("until", "x"), ("chat", "6.28E12")] {
+    let long = "x".repeat(201);
+    let wrong =
+        [("since", "nonsense"), ("until", "x"), ("chat", "6.28E12"), ("text", long.as_str())];
+    for (field, value) in wrong {
         let path = format!("/app/messages?{field}={value}");
         let page = member.get(&path).await.expect(422).text();
         assert!(page.contains(&format!("id=\"{field}-fault\"")), "{field}: {page}");

@@ -273,6 +273,15 @@ async fn a_page_of_a_message_shows_all_that_it_carries() {
     let contact = receive(&app, "A2", Content::Contacts(vec![contact])).await;
     let page = shown(contact).await;
     assert!(page.contains("Ani +62811"), "{page}");
+    let contact = |phone: &str, organization: Option<&str>| domain::content::Contact {
+        name: "Budi".into(),
+        phone: Some(phone.into()),
+        organization: organization.map(str::to_owned),
+    };
+    let contacts = vec![contact("62812345678", Some("<b>Toko</b>")), contact("112", None)];
+    let page = shown(receive(&app, "A4", Content::Contacts(contacts)).await).await;
+    assert!(page.contains("Budi 62812345678 · &lt;b&gt;Toko&lt;/b&gt;</p>"), "{page}");
+    assert!(page.contains("Budi 112</p>"), "{page}");
     let file = receive(&app, "A3", picture("text/html")).await;
     become_of(&app, file, FileOutcome::Stored(9)).await;
     let page = shown(file).await;

@@ -1,12 +1,13 @@
 //! The pages of groups.
 
-use domain::chat::{ChatId, GroupId, Lid};
+use domain::chat::{ChatFacts, ChatId, GroupId, Lid};
 use domain::device::Group;
 use domain::group::{
     GroupAnswer, GroupDetails, GroupRequest, GroupRole, GroupSetting, MemberChange, MemberOutcome,
     Participant,
 };
-use domain::message::{Address, Failure};
+use domain::ids::MessageId;
+use domain::message::{Address, Failure, MessageEvent};
 use domain::phone::PhoneNumber;
 use testkit::fake_dispatcher::DispatcherCall;
 
@@ -74,6 +75,43 @@ async fn groups_are_listed_and_created_once() {
     owner.post("/app/groups", &fields).await.expect(303);
     let members = vec![person("6281234567890"), person("628111000111")];
     assert_eq!(asked(&app), [GroupRequest::Create("Tim".into(), members)]);
+}
+
+#[tokio::test]
+async fn what_is_scheduled_and_the_audit_log_name_groups() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let (device, group) = (app.front.id(), ChatId::Group(GroupId::from_jid(ID)));
+    let send = async |extra: serde_json::Value| {
+        let mut body = serde_json::json!({ "device": device, "to": ID, "text": "x" });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let made = Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await;
+        MessageId(made.expect(202).json()["id"].as_i64().unwrap())
+    };
+    let tomorrow = app.core.now() + jiff::SignedDuration::from_hours(24);
+    send(serde_json::json!({ "schedule_at": tomorrow })).await;
+    // Nothing has gone to it yet: only WhatsApp knows what it is called.
+    app.dispatcher.set_groups(vec![Group { id: GroupId::from_jid(ID), name: "<b>Tim</b>".into() }]);
+    for path in ["/app/scheduled", "/app/messages"] {
+        let page = owner.get(path).await.expect(200).text();
+        assert!(page.contains("&lt;b&gt;Tim&lt;/b&gt;") && !page.contains(ID), "{path}: {page}");
+    }
+    app.dispatcher.answer_about_group(details());
+    let id = device.to_string();
+    let fields = [("device", id.as_str()), ("name", "Tim"), ("people", "0812345678"), ("key", "a")];
+    owner.post("/app/groups", &fields).await.expect(303);
+    let log = owner.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("<td class=\"what\">&lt;b&gt;Tim&lt;/b&gt;</td>"), "{log}");
+
+    let sent = send(serde_json::json!({})).await;
+    for event in [MessageEvent::Submitted, MessageEvent::Acknowledged] {
+        app.follow(sent, event).await;
+    }
+    let facts = ChatFacts { name: Some("Keluarga besar".into()), ..ChatFacts::default() };
+    assert!(app.store.describe_chat(device, &group, &facts).await.unwrap());
+    owner.post(&format!("/app/groups/{device}/{ID}/leave"), &[]).await.expect(303);
+    let log = owner.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("<td class=\"what\">Keluarga besar</td>"), "{log}");
 }
 
 #[tokio::test]

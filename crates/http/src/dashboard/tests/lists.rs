@@ -169,6 +169,56 @@ async fn a_list_comes_as_a_file() {
 }
 
 #[tokio::test]
+async fn a_file_from_this_computer_goes_to_a_list() {
+    let app = app().await;
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    let list = ("to", "nomor,nama\n08123456789,Sri\n08123456780,Budi");
+    let fields = [list, ("kind", "file"), ("text", "Halo {nama}")];
+    let file = ("file", "<b>.pdf", &b"%PDF-1.4 x"[..]);
+    let held_in = |page: &str| {
+        let (_, rest) = page.split_once("name=\"held\" value=\"").expect("a file that is kept");
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let page = member.compose(&fields, &[file]).await.expect(200).text();
+    assert!(page.contains("2 messages will go"), "{page}");
+    assert!(page.contains("&lt;b&gt;.pdf Halo Budi") && !page.contains("<b>.pdf"), "{page}");
+    let held = held_in(&page);
+    let with = |act: &'static str| {
+        [&fields[..], &[("held", held.as_str()), ("held_name", "x"), ("act", act)]].concat()
+    };
+    // What is changed keeps its file.
+    let page = member.compose(&with("code"), &[]).await.expect(200).text();
+    assert_eq!(held_in(&page), held);
+    // It is of this session only.
+    let other = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let page = other.compose(&with("all"), &[]).await.expect(422).text();
+    assert!(page.contains("Choose a file") && !page.contains("name=\"held\""), "{page}");
+    assert_eq!(app.message_count().await, 0);
+    for _ in 0..2 {
+        member.compose(&with("all"), &[]).await.expect(303);
+        assert_eq!(app.message_count().await, 2, "sent twice, it acts once");
+    }
+    for message in messages(&app).await {
+        let media = message.media().unwrap();
+        assert_eq!((media.filename.as_deref(), media.size), (Some("<b>.pdf"), Some(10)));
+    }
+    // A form that is refused keeps its file, too; another file takes its place.
+    let no_receiver = [("kind", "file")];
+    let page = member.compose(&no_receiver, &[file]).await.expect(422).text();
+    assert!(page.contains("The file is here: &lt;b&gt;.pdf."), "{page}");
+    let held = held_in(&page);
+    let one = [("to", "08123456789"), ("kind", "file"), ("held", held.as_str())];
+    member.compose(&one, &[("file", "other.pdf", &b"%PDF-1.4 other"[..])]).await.expect(303);
+    assert_eq!(messages(&app).await[0].media().unwrap().filename.as_deref(), Some("other.pdf"));
+    let url = [&one[..], &[("url", "https://example.com/a.pdf")]].concat();
+    member.compose(&url, &[]).await.expect(303);
+    assert!(messages(&app).await[0].media().unwrap().url.is_some());
+    app.clock.hands.advance(jiff::SignedDuration::from_mins(10));
+    let page = member.compose(&one, &[]).await.expect(422).text();
+    assert!(page.contains("Choose a file"), "{page}");
+}
+
+#[tokio::test]
 async fn a_file_is_a_sticker_or_seen_once_and_a_text_shows_no_link() {
     let app = app().await;
     let member = Browser::of(&app, app.shop.id, Role::Member).await;

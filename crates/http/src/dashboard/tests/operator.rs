@@ -35,6 +35,36 @@ async fn plans_are_shown_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_plan_that_no_account_has_is_deleted() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    operator.post("/app/plans", &[("name", "big")]).await.expect(303);
+    let account = app.store.account(app.shop.id).await.unwrap().unwrap();
+    let used = format!("/app/plans/{}/delete", account.plan);
+    let page = operator.get(&used).await.expect(200).text();
+    assert!(page.contains("Accounts that have this plan:") && !page.contains("No account has it"));
+    let refused = operator.post(&used, &[]).await.expect(409).text();
+    assert!(refused.contains("give them another one first"), "{refused}");
+    let page = operator.get("/app/plans").await.expect(200).text();
+    assert!(page.contains("href=\"/app/plans/big/delete\""), "{page}");
+    let page = operator.get("/app/plans/big/delete").await.expect(200).text();
+    assert!(page.contains("Delete the plan big?") && page.contains("No account has it"), "{page}");
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    owner.get("/app/plans/big/delete").await.expect(403);
+    owner.post("/app/plans/big/delete", &[]).await.expect(403);
+    operator.post("/app/plans/big/delete", &[]).await.expect(303);
+    let plans = app.store.plans().await.unwrap();
+    assert!(
+        plans.iter().all(|plan| plan.name != "big")
+            && plans.iter().any(|plan| plan.name == account.plan)
+    );
+    operator.get("/app/plans/big/delete").await.expect(404);
+    operator.post("/app/plans/big/delete", &[]).await.expect(404);
+    let log = operator.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("plan.deleted"), "{log}");
+}
+
+#[tokio::test]
 async fn messages_are_granted_and_vouchers_made_once() {
     let app = app().await;
     let operator = Browser::operator(&app).await;

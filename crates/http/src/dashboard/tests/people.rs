@@ -98,6 +98,8 @@ async fn a_role_is_changed_by_owners() {
     rival.post(&path, &[("role", "viewer")]).await.expect(404);
     member.get("/app/people").await.expect(403);
     assert!(other.get(&path).await.expect(200).text().contains("value=\"member\" selected"));
+    let people = other.get("/app/people").await.expect(200).text();
+    assert!(people.contains("value=\"member\" selected"), "{people}");
     for unknown in ["boss", ""] {
         other.post(&path, &[("role", unknown)]).await.expect(400);
         other.post("/app/people/invite", &[("role", unknown)]).await.expect(400);

@@ -174,7 +174,8 @@ async fn the_page_of_a_device_makes_lists_and_revokes_links() {
     let device = format!("/app/devices/{}", app.front.id());
     let links = format!("{device}/portal-links");
     let fields = [("read", "1"), ("days", "30"), ("key", "once")];
-    owner.post(&links, &[("days", "30"), ("key", "x")]).await.expect(200);
+    let none = owner.post(&links, &[("days", "30"), ("key", "x")]).await.expect(422).text();
+    assert!(none.contains("id=\"may-fault\"") && none.contains("value=\"30\" selected"), "{none}");
     let made = owner.post(&links, &fields).await.expect(200).text();
     let (_, rest) = made.split_once("/portal/device/").unwrap();
     let path = format!("/portal/device/{}", rest.split('<').next().unwrap());

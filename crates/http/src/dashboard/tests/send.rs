@@ -84,6 +84,64 @@ async fn every_content_goes() {
 }
 
 #[tokio::test]
+async fn several_contacts_go_in_one_message_and_a_text_mentions_people() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let group = "120363041234567890@g.us";
+    let contact = [("kind", "contact"), ("contact", "Sri"), ("phone", "0812345678")];
+    let of = |to: &'static str, fields: &[(&'static str, &'static str)]| {
+        let mut all = vec![("to", to), ("key", "k")];
+        all.extend_from_slice(fields);
+        all
+    };
+    let send = async |fields: Vec<(&str, &str)>| {
+        let all = [&fields[..], &[("device", device.as_str())]].concat();
+        owner.upload("/app/send", &all, None).await
+    };
+    let more =
+        [&contact[..], &[("contacts", "Budi;0812345679;Toko Maju\nAni;0812345680")]].concat();
+    send(of("0812345678", &more)).await.expect(303);
+    let Content::Contacts(contacts) = newest(&app).await.content else { panic!("no contacts") };
+    let names: Vec<&str> = contacts.iter().map(|contact| contact.name.as_str()).collect();
+    assert_eq!(names, ["Sri", "Budi", "Ani"]);
+    assert_eq!(contacts[1].organization.as_deref(), Some("Toko Maju"));
+    let page = owner.get(&format!("/app/messages/{}", newest(&app).await.id)).await.expect(200);
+    assert!(page.text().contains("Budi +62812345679 · Toko Maju</p>"));
+    let page = send(of("0812345678", &[&more[..], &[("act", "code")]].concat())).await;
+    assert!(page.expect(200).text().contains("Toko Maju&quot;"));
+
+    let mentions = [("text", "Halo @62812345678"), ("mentions", "@0812345678, semua")];
+    let sent = send(of(group, &mentions)).await.expect(303);
+    let mentioned = newest(&app).await.context.mentions;
+    assert!(mentioned.all && mentioned.people == ["62812345678"], "{mentioned:?}");
+    let page = owner.get(sent.header("location")).await.expect(200).text();
+    assert!(page.contains("<dd>everybody, +62812345678</dd>"), "{page}");
+    let page = send(of(group, &[&mentions[..], &[("act", "code")]].concat())).await;
+    assert!(page.expect(200).text().contains("&quot;mentions&quot;:[&quot;0812345678&quot;"));
+
+    let count = app.message_count().await;
+    let many = "a;0812345678\n".repeat(10);
+    let many: &'static str = many.leak();
+    for (fields, field, words) in [
+        (&[&contact[..], &[("contacts", "Budi")]].concat()[..], "contacts", "Line 1: write name"),
+        (
+            &[&contact[..], &[("contacts", "a;0812345678\nb;x")]].concat()[..],
+            "contacts",
+            "Contact 3:",
+        ),
+        (&[&contact[..], &[("contacts", many)]].concat()[..], "contacts", "1 to 10"),
+        (&[("text", "Hi"), ("mentions", "semua")], "mentions", "group only"),
+        (&[("text", "Hi"), ("mentions", "Budi")], "mentions", "phone numbers"),
+    ] {
+        let page = send(of("0812345678", fields)).await.expect(422).text();
+        let (_, said) = page.split_once(&format!("id=\"{field}-fault\"")).expect(words);
+        assert!(said.split("</span>").next().unwrap().contains(words), "{words}: {said}");
+    }
+    assert_eq!(app.message_count().await, count);
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said_beside_its_field() {
     let app = app().await;
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
@@ -127,10 +185,11 @@ async fn an_upload_that_is_too_large_is_refused_in_words() {
     let file = vec![0; 101 * 1024 * 1024];
     let page = owner.upload("/app/send", &fields, Some(("a", &file))).await.expect(413).text();
     assert!(page.contains("at most 16 MB can be uploaded"), "{page}");
-    let list = ("to", "0812345678\n0812345679");
+    let list = ("to", "0812345678\n0812345679\n0812345680");
     let fields = [("device", device.as_str()), list, ("key", "k"), ("kind", "file")];
-    let page = owner.upload("/app/send", &fields, Some(("a", b"x"))).await.expect(422).text();
-    assert!(page.contains("goes to one receiver"), "{page}");
+    let file = vec![0; INLINE_MEDIA_BYTES_MAX];
+    let page = owner.upload("/app/send", &fields, Some(("a", &file))).await.expect(422).text();
+    assert!(page.contains("For 3 receivers") && page.contains("can go to 2 at a time"), "{page}");
     let long = "08123456789\n".repeat(100_000);
     let fields = [("device", device.as_str()), ("to", &long), ("key", "k"), ("text", "x")];
     let page = owner.upload("/app/send", &fields, None).await.expect(422).text();
@@ -268,8 +327,9 @@ async fn every_list_is_shown_before_it_goes_and_names_its_faulty_lines() {
     assert!(page.contains("One message will go") && page.contains("Hi Ani"), "{page}");
     assert_eq!(app.message_count().await, 0);
     let fields = [("device", device.as_str()), ("to", one), ("key", "k"), ("kind", "file")];
-    let page = owner.upload("/app/send", &fields, Some(("a", b"x"))).await.expect(422).text();
-    assert!(page.contains("goes to one receiver"), "{page}");
+    let page = owner.upload("/app/send", &fields, Some(("a", b"x"))).await.expect(200).text();
+    assert!(page.contains("One message will go"), "{page}");
+    assert_eq!(app.message_count().await, 0);
     let sent = send(one, "Hi {name}", "all").await.expect(303);
     assert!(sent.header("location").starts_with("/app/messages/"), "{}", sent.header("location"));
     assert_eq!(newest(&app).await.text(), "Hi Ani");
