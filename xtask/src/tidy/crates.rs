@@ -40,6 +40,8 @@ const MEMBERS: &[(&str, &[&str])] = &[
 ];
 /// The one member that tests may add.
 const FOR_TESTS: &str = "testkit";
+/// Further ones of some tests: those of the APIs and the dashboard run on PostgreSQL, too.
+const FOR_SOME_TESTS: &[(&str, &str)] = &[("http-api", "store")];
 /// Libraries, and the only members that may use them outside tests.
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["gerbang", "http-api", "simulator"]),
@@ -103,7 +105,9 @@ fn findings(metadata: &Value) -> Result<Vec<String>> {
         let normal = of_kind(|kind| kind != "dev");
         let for_tests = of_kind(|kind| kind == "dev");
         findings.extend(wrong_members(name, &normal, allowed));
-        findings.extend(wrong_members(name, &for_tests, &[&[FOR_TESTS], *allowed].concat()));
+        let further = FOR_SOME_TESTS.iter().filter(|(of, _)| *of == name).map(|(_, other)| *other);
+        let further: Vec<_> = further.chain([FOR_TESTS]).chain(allowed.iter().copied()).collect();
+        findings.extend(wrong_members(name, &for_tests, &further));
         findings.extend(escaped(name, &normal));
     }
     Ok(findings)
@@ -158,7 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn testkit_is_for_tests() {
+    fn testkit_is_for_tests_and_the_store_for_those_of_the_apis() {
+        let store = json!([{ "name": "store", "kind": "dev" }]);
+        assert!(findings_for("http-api", &store).is_empty());
+        assert!(!findings_for("engine", &store).is_empty());
         assert!(findings_for("engine", &json!([{ "name": "testkit", "kind": "dev" }])).is_empty());
         assert!(!findings_for("engine", &json!([{ "name": "testkit", "kind": null }])).is_empty());
     }
