@@ -46,7 +46,7 @@ pub struct MemoryStore(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    last_id: i64,
+    last_ids: BTreeMap<&'static str, i64>,
     last_message_id: i64,
     plans: BTreeMap<String, Plan>,
     accounts: BTreeMap<AccountId, Account>,
@@ -129,9 +129,11 @@ impl MemoryStore {
 }
 
 impl State {
-    fn next_id(&mut self) -> i64 {
-        self.last_id += 1;
-        self.last_id
+    /// Each table counts for itself, as a database's do.
+    fn next_id(&mut self, table: &'static str) -> i64 {
+        let last = self.last_ids.entry(table).or_default();
+        *last += 1;
+        *last
     }
 
     fn next_message_id(&mut self) -> MessageId {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::ports::Store;
+use store::SqlStore;
 use tempfile::TempDir;
 use testkit::memory_store::MemoryStore;
 
@@ -17,7 +18,7 @@ pub(crate) struct Database {
 enum Place {
     Memory,
     File { _dir: TempDir },
-    Schema(Option<Schema>),
+    Schema(Option<Schema>, Arc<SqlStore>),
 }
 
 impl Database {
@@ -36,7 +37,7 @@ impl Database {
             Ok("postgres") => {
                 let schema = Schema::new().await;
                 let store = store::open(&schema.url()).await.unwrap();
-                Self { store, place: Place::Schema(Some(schema)) }
+                Self { store: store.clone(), place: Place::Schema(Some(schema), store) }
             }
             Ok(other) => panic!("GERBANG_TEST_STORE is memory, sqlite or postgres, not {other}"),
         }
@@ -45,8 +46,13 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Place::Schema(schema) = &mut self.place else { return };
+        let Place::Schema(schema, store) = &mut self.place else { return };
         let Some(schema) = schema.take() else { return };
+        // A test with many stores would have too many connections.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let store = store.clone();
+            runtime.spawn(async move { store.close().await });
+        }
         // The test's own runtime may be about to end.
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -28,7 +28,7 @@ impl PortalStore for MemoryStore {
             return Ok(None);
         }
         let link = PortalLink {
-            id: PortalLinkId(state.next_id()),
+            id: PortalLinkId(state.next_id("portal_links")),
             account_id: new.account_id,
             device_id: device,
             may: new.may,

@@ -31,7 +31,7 @@ impl AccountStore for MemoryStore {
         if state.has_email(&account.email, None) {
             return Ok(None);
         }
-        let id = AccountId(state.next_id());
+        let id = AccountId(state.next_id("accounts"));
         let NewAccount { name, email, plan, default_country, timezone } = account;
         let created_at = stored(now);
         let timezone = timezone.into();
@@ -148,7 +148,7 @@ impl State {
     ) -> Key {
         let NewKey { name, hash, last_four } = key;
         let key = Key {
-            id: KeyId(self.next_id()),
+            id: KeyId(self.next_id("keys")),
             account_id,
             device_id: rights.device,
             name,

@@ -39,7 +39,7 @@ impl DeviceStore for MemoryStore {
         }
         let device = Device {
             id,
-            number_id: DeviceNumber(state.next_id()),
+            number_id: DeviceNumber(state.next_id("devices")),
             account_id,
             name,
             status: DeviceStatus::Unpaired,

@@ -29,7 +29,8 @@ impl PeopleStore for MemoryStore {
         if state.users.iter().any(|(user, _)| user.email == email) {
             return Ok(CreatedUser::EmailTaken);
         }
-        let user = User { id: UserId(state.next_id()), email, place, created_at: stored(now) };
+        let user =
+            User { id: UserId(state.next_id("users")), email, place, created_at: stored(now) };
         state.users.push((user.clone(), password));
         Ok(CreatedUser::Created(user))
     }

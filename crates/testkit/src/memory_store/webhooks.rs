@@ -31,7 +31,7 @@ impl WebhookStore for MemoryStore {
             return Ok(CreatedWebhook::LimitReached);
         }
         let others: Vec<_> = of_account().filter(|w| w.format == new.format).cloned().collect();
-        let id = WebhookId(state.next_id());
+        let id = WebhookId(state.next_id("webhooks"));
         let Some(secret) = seal(id, &others) else { return Ok(CreatedWebhook::SecretUnreadable) };
         let webhook = Webhook {
             id,
@@ -329,7 +329,7 @@ impl State {
             grant.add(messages, expires_at);
             return Some(grant.clone());
         }
-        let id = GrantId(self.next_id());
+        let id = GrantId(self.next_id("grants"));
         let grant = Grant { id, device_id, total: messages, used: 0, expires_at };
         self.grants.push((account_id, grant.clone()));
         Some(grant)
@@ -347,7 +347,7 @@ impl State {
             let wanting: Vec<WebhookId> =
                 self.webhooks.iter().filter(wants).map(|webhook| webhook.id).collect();
             for webhook_id in wanting {
-                let id = DeliveryId(self.next_id());
+                let id = DeliveryId(self.next_id("deliveries"));
                 self.deliveries.push(Delivery {
                     id,
                     webhook_id,
