@@ -143,11 +143,14 @@ impl MediaCodec for Codec {
     async fn make_picture(&self, file: TempMedia) -> Result<Vec<u8>, FileError> {
         let _turn = self.pictures.acquire().await;
         let make = move || {
-            let head = head(&file.path).ok()?;
-            thumbnail::make_square(Format::of(&head), &file.path)
+            if is_cut_off(&file) {
+                return Err(CUT_OFF);
+            }
+            let head = head(&file.path).map_err(|_| NO_PICTURE)?;
+            thumbnail::make_square(Format::of(&head), &file.path).ok_or(NO_PICTURE)
         };
         let made = spawn_blocking(make).await.map_err(|error| broke_down(&error, NO_PICTURE))?;
-        made.ok_or_else(|| FileError::Permanent(failure(NO_PICTURE)))
+        made.map_err(|words| FileError::Permanent(failure(words)))
     }
 }
 

@@ -113,6 +113,8 @@ async fn a_picture_that_is_cut_off_goes_as_a_document_only() {
             _ => &whole[..whole.len() / 2],
         };
         assert_eq!(rig.prepare(cut_off, kind).await, Err(failure("the picture is cut off")));
+        let of_group = rig.codec.make_picture(rig.file(cut_off)).await;
+        assert_eq!(of_group, Err(failure("the picture is cut off")));
         assert_eq!(rig.prepare(cut_off, Some(Document)).await.unwrap().kind, Document);
         assert_eq!(rig.prepare(&whole, kind).await.unwrap().kind, kind.unwrap_or(Image));
     }
