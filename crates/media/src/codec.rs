@@ -74,9 +74,10 @@ impl Codec {
     ) -> Result<ReadyMedia, FileError> {
         let _turn = self.pictures.acquire().await;
         let file = ready.file.clone();
-        let make = move || match thumbnail::of_image(format, &file.path) {
-            None if is_cut_off(&file) => Err(FileError::Permanent(failure(CUT_OFF))),
-            made => Ok(made),
+        // A JPEG is decoded as far as it goes, which says nothing of its end.
+        let make = move || match is_cut_off(&file) {
+            true => Err(FileError::Permanent(failure(CUT_OFF))),
+            false => Ok(thumbnail::of_image(format, &file.path)),
         };
         let made = spawn_blocking(make).await;
         // Without one the image is shown grey until it has been fetched.
@@ -99,6 +100,9 @@ impl Codec {
         let _turn = self.pictures.acquire().await;
         let (temp_dir, source) = (self.temp_dir.clone(), ready.file.clone());
         let make = move || {
+            if is_cut_off(&source) {
+                return Err(FileError::Permanent(failure(CUT_OFF)));
+            }
             let disk = |_| FileError::Temporary("the sticker could not be written".to_owned());
             let target = voice::new_file(&temp_dir).map_err(disk)?;
             let words = "the image cannot be decoded, or has too many pixels";
@@ -139,11 +143,14 @@ impl MediaCodec for Codec {
     async fn make_picture(&self, file: TempMedia) -> Result<Vec<u8>, FileError> {
         let _turn = self.pictures.acquire().await;
         let make = move || {
-            let head = head(&file.path).ok()?;
-            thumbnail::make_square(Format::of(&head), &file.path)
+            if is_cut_off(&file) {
+                return Err(CUT_OFF);
+            }
+            let head = head(&file.path).map_err(|_| NO_PICTURE)?;
+            thumbnail::make_square(Format::of(&head), &file.path).ok_or(NO_PICTURE)
         };
         let made = spawn_blocking(make).await.map_err(|error| broke_down(&error, NO_PICTURE))?;
-        made.ok_or_else(|| FileError::Permanent(failure(NO_PICTURE)))
+        made.map_err(|words| FileError::Permanent(failure(words)))
     }
 }
 

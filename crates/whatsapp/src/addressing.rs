@@ -43,6 +43,8 @@ struct State {
     asked_at: Option<Instant>,
     /// When it was last asked for a hint.
     followed_at: Option<Instant>,
+    /// When it last did not answer.
+    failed_at: Option<Instant>,
 }
 
 impl Addressing {
@@ -86,12 +88,15 @@ impl Addressing {
         if client.is_lid_migrated().await {
             return true;
         }
+        let since = Instant::now();
         let _turn = self.turn.lock().await;
         let state = *self.state.lock();
-        if state.is_in_doubt(Instant::now()) {
+        if state.is_to_be_asked(since, Instant::now()) {
             let asked = timeout(ADDRESSING_MAX, client.fetch_props()).await;
-            if matches!(asked, Ok(Ok(()))) {
-                self.state.lock().answered(state.hint, Instant::now());
+            let (mut known, now) = (self.state.lock(), Instant::now());
+            match asked {
+                Ok(Ok(())) => known.answered(state.hint, now),
+                _ => known.failed_at = Some(now),
             }
         }
         client.is_lid_migrated().await
@@ -101,6 +106,12 @@ impl Addressing {
 impl State {
     fn note(&mut self, hint: Hint) {
         self.hint = self.hint.max(Some(hint));
+    }
+
+    /// Whether WhatsApp is asked for somebody who has waited for the turn since then: an answer that did not
+    /// come meanwhile is not waited for by each of them.
+    fn is_to_be_asked(&self, since: Instant, now: Instant) -> bool {
+        self.failed_at.is_none_or(|at| at < since) && self.is_in_doubt(now)
     }
 
     fn is_in_doubt(&self, now: Instant) -> bool {
@@ -162,6 +173,17 @@ mod tests {
         assert!(state.is_in_doubt(start), "the phone has sent LIDs since then");
         state.answered(Some(Hint::PhoneSync), start);
         assert!(!state.is_in_doubt(start));
+    }
+
+    #[test]
+    fn those_who_wait_share_an_answer_that_does_not_come() {
+        let start = Instant::now();
+        let later = start + ADDRESSING_MAX;
+        let state =
+            State { hint: Some(Hint::PhoneSync), failed_at: Some(later), ..State::default() };
+        assert!(!state.is_to_be_asked(start, later));
+        assert!(state.is_to_be_asked(later + ADDRESSING_MAX, later + ADDRESSING_MAX));
+        assert!(State { failed_at: None, ..state }.is_to_be_asked(start, later));
     }
 
     #[test]

@@ -53,14 +53,20 @@ impl KnownGroups {
         now.duration_since(listed.at) >= kept
     }
 
-    /// Keeps what WhatsApp has said. It is asked seldom also where it says nothing.
-    fn keep(&self, device: DeviceId, groups: Vec<Group>, now: Timestamp) {
-        let names = groups.into_iter().map(|group| (group.id, group.name)).collect();
+    /// Keeps what WhatsApp has said. It is asked seldom also where it says nothing; then the names stay that it
+    /// gave before.
+    fn keep(&self, device: DeviceId, groups: Option<Vec<Group>>, now: Timestamp) {
+        let names = groups.map(|groups| groups.into_iter().map(|group| (group.id, group.name)));
         let mut known = self.0.lock();
         if known.len() >= DEVICES_MAX && !known.contains_key(&device) {
             known.clear();
         }
-        known.insert(device, Listed { at: now, names });
+        let listed =
+            known.entry(device).or_insert_with(|| Listed { at: now, names: HashMap::new() });
+        listed.at = now;
+        if let Some(names) = names {
+            listed.names = names.collect();
+        }
     }
 }
 
@@ -94,7 +100,7 @@ async fn listed_name(
     if known.is_due(device, group, now) {
         let groups = timeout(ANSWER_TIME_MAX, state.core().groups(principal, device)).await;
         // The page is there without the name, too.
-        known.keep(device, groups.ok().and_then(Result::ok).unwrap_or_default(), now);
+        known.keep(device, groups.ok().and_then(Result::ok), now);
     }
     known.name(device, group)
 }
@@ -126,7 +132,7 @@ mod tests {
         let [tim, other] = ["1@g.us", "2@g.us"].map(GroupId::from_jid);
         let now = Timestamp::UNIX_EPOCH;
         assert!(known.is_due(device, &tim, now));
-        known.keep(device, vec![Group { id: tim.clone(), name: "Tim".into() }], now);
+        known.keep(device, Some(vec![Group { id: tim.clone(), name: "Tim".into() }]), now);
         assert_eq!(known.name(device, &tim).as_deref(), Some("Tim"));
         assert_eq!(known.name(device, &other), None);
         for (group, after_s, is_due) in [
@@ -139,5 +145,12 @@ mod tests {
             let later = now + SignedDuration::from_secs(after_s);
             assert_eq!(known.is_due(device, group, later), is_due, "{group:?} {after_s}");
         }
+        // An answer that does not come takes no name away; one that comes does.
+        let later = now + SignedDuration::from_hours(1);
+        known.keep(device, None, later);
+        assert_eq!(known.name(device, &tim).as_deref(), Some("Tim"));
+        assert!(!known.is_due(device, &tim, later) && !known.is_due(device, &other, later));
+        known.keep(device, Some(Vec::new()), later);
+        assert_eq!(known.name(device, &tim), None);
     }
 }

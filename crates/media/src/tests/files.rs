@@ -99,10 +99,22 @@ async fn headers_that_lie_do_no_harm() {
 #[tokio::test]
 async fn a_picture_that_is_cut_off_goes_as_a_document_only() {
     let rig = Rig::new();
-    for (name, kind) in [("dot.png", None), ("dot.png", Some(Image)), ("dot.webp", Some(Sticker))] {
+    for (name, kind) in [
+        ("dot.png", None),
+        ("dot.png", Some(Image)),
+        ("dot.png", Some(Sticker)),
+        // A decoder makes do with what is there of one.
+        ("dot.jpg", None),
+        ("dot.webp", Some(Sticker)),
+    ] {
         let whole = fixture(name);
-        let cut_off = &whole[..whole.len() / 2];
+        let cut_off = match name {
+            "dot.jpg" => &whole[..whole.len() - 8],
+            _ => &whole[..whole.len() / 2],
+        };
         assert_eq!(rig.prepare(cut_off, kind).await, Err(failure("the picture is cut off")));
+        let of_group = rig.codec.make_picture(rig.file(cut_off)).await;
+        assert_eq!(of_group, Err(failure("the picture is cut off")));
         assert_eq!(rig.prepare(cut_off, Some(Document)).await.unwrap().kind, Document);
         assert_eq!(rig.prepare(&whole, kind).await.unwrap().kind, kind.unwrap_or(Image));
     }

@@ -237,7 +237,10 @@ impl PostgreSql {
         self.worker.close().await;
         self.follower.abort();
         self.pool.hints.close();
-        self.pool.connections.close().await;
+        // One that has fallen silent is not given back: what listened on it waits for an answer first.
+        if timeout(ANSWER_MAX, self.pool.connections.close()).await.is_err() {
+            tracing::warn!("a connection to PostgreSQL did not close in time");
+        }
     }
 }
 
