@@ -3,8 +3,9 @@
 //! A group is asked when a message has come in or left of which that is not known yet, and when what the number
 //! may do has changed.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::chat::{ChatFacts, ChatId, GroupId};
 use domain::group::{GroupAnswer, GroupRequest};
@@ -13,6 +14,7 @@ use domain::message::Failure;
 use domain::ports::{Recorded, SendError, StoreResult};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::context::EngineContext;
 
@@ -20,10 +22,13 @@ use crate::context::EngineContext;
 const ASKS_MAX: usize = 8;
 /// Most groups that are remembered as asked; then all are forgotten.
 const ASKED_MAX: usize = 50_000;
+/// How long one that did not answer is not asked again: WhatsApp counts the questions.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(120);
 
 /// The groups that were asked since the start.
 pub(crate) struct GroupFacts {
-    asked: Mutex<HashSet<(DeviceId, GroupId)>>,
+    /// Those that did not answer, with when they may be asked again.
+    asked: Mutex<HashMap<(DeviceId, GroupId), Option<Instant>>>,
     permits: Semaphore,
 }
 
@@ -34,17 +39,25 @@ impl Default for GroupFacts {
 }
 
 impl GroupFacts {
-    /// Whether it was not asked yet.
-    fn is_first(&self, device: DeviceId, group: &GroupId) -> bool {
+    /// Whether it is to be asked now; it counts as asked then.
+    fn is_due(&self, device: DeviceId, group: &GroupId) -> bool {
         let mut asked = self.asked.lock();
         if asked.len() >= ASKED_MAX {
             asked.clear();
         }
-        asked.insert((device, group.clone()))
+        match asked.insert((device, group.clone()), None) {
+            None => true,
+            Some(Some(again_at)) if again_at <= Instant::now() => true,
+            Some(former) => {
+                asked.insert((device, group.clone()), former);
+                false
+            }
+        }
     }
 
-    fn forget(&self, device: DeviceId, group: &GroupId) {
-        self.asked.lock().remove(&(device, group.clone()));
+    fn failed(&self, device: DeviceId, group: &GroupId) {
+        let again_at = Instant::now() + ASKED_AGAIN_AFTER;
+        self.asked.lock().insert((device, group.clone()), Some(again_at));
     }
 }
 
@@ -52,7 +65,7 @@ impl GroupFacts {
 pub(crate) fn learn(context: &Arc<EngineContext>, device: DeviceId, new: &[Recorded]) {
     for recorded in new {
         let ChatId::Group(group) = &recorded.message.chat else { continue };
-        if !context.group_facts().is_first(device, group) {
+        if !context.group_facts().is_due(device, group) {
             continue;
         }
         let (context, group) = (context.clone(), group.clone());
@@ -61,7 +74,7 @@ pub(crate) fn learn(context: &Arc<EngineContext>, device: DeviceId, new: &[Recor
             match context.store().is_described(device, &chat).await {
                 Ok(Some(false)) => ask(&context, device, group).await,
                 Ok(Some(true)) => {}
-                Ok(None) | Err(_) => context.group_facts().forget(device, &group),
+                Ok(None) | Err(_) => context.group_facts().failed(device, &group),
             }
         });
     }
@@ -82,7 +95,7 @@ async fn ask(context: &EngineContext, device: DeviceId, group: GroupId) {
         }
         Err(error) => {
             tracing::debug!(%device, %error, "a group does not say what it is called");
-            context.group_facts().forget(device, &group);
+            context.group_facts().failed(device, &group);
             return;
         }
     };
@@ -111,5 +124,23 @@ async fn keep(context: &EngineContext, device: DeviceId, group: GroupId, facts: 
     let kept = context.store().describe_chat(device, &ChatId::Group(group), &facts).await;
     if let Err(error) = kept {
         tracing::debug!(%device, %error, "what is known of a group is not stored");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_does_not_answer_is_asked_again_after_a_while() {
+        let (facts, device) = (GroupFacts::default(), DeviceId(uuid::Uuid::nil()));
+        let group = GroupId::from_user("120363000000000001");
+        assert!(facts.is_due(device, &group));
+        assert!(!facts.is_due(device, &group));
+        facts.failed(device, &group);
+        assert!(!facts.is_due(device, &group));
+        tokio::time::advance(ASKED_AGAIN_AFTER).await;
+        assert!(facts.is_due(device, &group));
+        assert!(!facts.is_due(device, &group));
     }
 }

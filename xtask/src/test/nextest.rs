@@ -56,7 +56,9 @@ fn run_migrated(context: &mut Context<'_>) -> Result<bool> {
 /// Runs the tests of the APIs and the dashboard once more, which have a store in memory otherwise.
 fn run_on_postgres(context: &mut Context<'_>, url: &str) -> Result<bool> {
     let settings = [("GERBANG_TEST_STORE", "postgres"), ("GERBANG_TEST_POSTGRES_URL", url)];
-    run_again(context, "on PostgreSQL", "package(http-api)", &settings)
+    // Those with an app for each route or size are about routes and bodies, and take minutes each there.
+    let which = "package(http-api) and not (test(tests::effort) or test(tests::scopes) or test(the_right_key_passes))";
+    run_again(context, "on PostgreSQL", which, &settings)
 }
 
 /// Runs some tests once more, otherwise set up, unless only some were asked for.

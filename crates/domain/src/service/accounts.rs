@@ -226,9 +226,13 @@ impl Core {
     /// Deletes a plan that no account has.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Conflict`] while an account has it.
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Conflict`] while an account has it, and for the plan of
+    /// accounts that are made without naming one.
     pub async fn delete_plan(&self, principal: &Principal, name: &str) -> Result<()> {
         principal.require_operator()?;
+        if name == DEFAULT_PLAN {
+            return Err(Error::Conflict("accounts made without a plan get this one: it stays"));
+        }
         if self.store.accounts_of_plan(name).await? > 0 {
             return Err(Error::Conflict("accounts have this plan: give them another one first"));
         }

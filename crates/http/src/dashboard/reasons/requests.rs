@@ -154,6 +154,10 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
         "accounts have this plan: give them another one first",
         "masih ada akun dengan paket ini: beri akun itu paket lain dahulu",
     ),
+    (
+        "accounts made without a plan get this one: it stays",
+        "akun yang dibuat tanpa paket mendapat paket ini: paket ini tetap ada",
+    ),
     ("the node is live: stop it first", "node masih hidup: hentikan dahulu"),
     ("there is a second step already", "langkah kedua sudah ada"),
     (
