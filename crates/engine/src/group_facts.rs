@@ -27,7 +27,7 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(120);
 
 /// The groups that were asked since the start.
 pub(crate) struct GroupFacts {
-    /// Those that did not answer, with when they may be asked again.
+    /// Each with when it may be asked again, where it did not answer.
     asked: Mutex<HashMap<(DeviceId, GroupId), Option<Instant>>>,
     permits: Semaphore,
 }
@@ -45,14 +45,14 @@ impl GroupFacts {
         if asked.len() >= ASKED_MAX {
             asked.clear();
         }
-        match asked.insert((device, group.clone()), None) {
-            None => true,
-            Some(Some(again_at)) if again_at <= Instant::now() => true,
-            Some(former) => {
-                asked.insert((device, group.clone()), former);
-                false
-            }
+        let known = (device, group.clone());
+        let is_due = asked
+            .get(&known)
+            .is_none_or(|again_at| again_at.is_some_and(|again_at| again_at <= Instant::now()));
+        if is_due {
+            asked.insert(known, None);
         }
+        is_due
     }
 
     fn failed(&self, device: DeviceId, group: &GroupId) {

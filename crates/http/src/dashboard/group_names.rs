@@ -105,6 +105,12 @@ async fn listed_name(
     known.name(device, group)
 }
 
+/// What the chat of a message is called in a list.
+pub(super) fn shown(names: &GroupNames, message: &Message) -> String {
+    let name = names.get(&(message.device_id, message.chat.clone()));
+    name.cloned().unwrap_or_else(|| show::chat(&message.chat))
+}
+
 /// What the groups of these messages are called.
 pub(super) async fn group_names(
     state: &AppState,

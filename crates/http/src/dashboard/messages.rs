@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::caller::{Asked, InAccount, Person, id};
 use super::device_choice;
 use super::failure::{Failure, PageResult};
-use super::group_names::{GroupNames, group_names};
+use super::group_names::{GroupNames, group_names, shown};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
 use super::table::{self, Column};
@@ -241,11 +241,10 @@ pub(super) fn table(
     let row = |message: &Message| {
         let is_incoming = message.direction() == Direction::In;
         let direction = if is_incoming { words.incoming } else { words.outgoing };
-        let group = groups.get(&(message.device_id, message.chat.clone()));
         [
             when(message),
             html! { (direction) },
-            html! { (group.cloned().unwrap_or_else(|| show::chat(&message.chat))) },
+            html! { (shown(groups, message)) },
             show::summary(words, message),
             show::state(words, message.state),
         ]

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::caller::{InAccount, Person};
 use super::failure::PageResult;
-use super::group_names::{GroupNames, group_names};
+use super::group_names::{GroupNames, group_names, shown};
 use super::layout::{self, Place};
 use super::show;
 use super::table::{self, Column};
@@ -68,8 +68,7 @@ fn table(person: &Person, messages: &[Message], groups: &GroupNames, may_send: b
     }
     let row = |message: &Message| {
         let path = format!("/app/messages/{}", message.id);
-        let group = groups.get(&(message.device_id, message.chat.clone()));
-        let chat = group.cloned().unwrap_or_else(|| show::chat(&message.chat));
+        let chat = shown(groups, message);
         let mut row = vec![
             html! { a href=(path) { (show::time_for(person, message.due_at)) } },
             html! { (chat) },
