@@ -105,23 +105,23 @@ impl KeyHolder {
 /// Accounts and plans.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Makes an account with its first key. `None` when the e-mail address is taken.
+    /// Makes an account with its first key.
     async fn create_account(
         &self,
         account: NewAccount,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Option<Account>>;
+    ) -> StoreResult<Result<Account, AccountRefusal>>;
     /// One account.
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
     /// All accounts, newest first.
     async fn accounts(&self, page: PageRequest) -> StoreResult<Page<Account>>;
-    /// Changes an account. `Ok(None)` when there is none; `EmailTaken` when that address is.
+    /// Changes an account. `Ok(None)` when there is none.
     async fn update_account(
         &self,
         id: AccountId,
         patch: AccountPatch,
-    ) -> StoreResult<Option<UpdatedAccount>>;
+    ) -> StoreResult<Option<Result<Account, AccountRefusal>>>;
     /// Erases an account with everything it owns; false when there was none.
     async fn delete_account(&self, id: AccountId) -> StoreResult<bool>;
     /// All plans, by name.
@@ -136,13 +136,13 @@ pub trait AccountStore: Send + Sync {
     async fn usage(&self, id: AccountId) -> StoreResult<Usage>;
 }
 
-/// What became of a change.
-#[derive(Debug, Clone)]
-pub enum UpdatedAccount {
-    /// The account as it is now.
-    Updated(Account),
-    /// Another account has that address; nothing changed.
+/// Why an account is not made, or not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRefusal {
+    /// Another account has that address.
     EmailTaken,
+    /// There is no such plan any more.
+    PlanGone,
 }
 
 /// A key that is to be stored.

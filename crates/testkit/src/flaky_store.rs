@@ -33,13 +33,13 @@ use domain::policy::quota::Usage;
 use domain::policy::rate::{RateState, Taken};
 use domain::portal::PortalLink;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
-    CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, FormClaim,
-    FormHash, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox,
+    Acceptance, Accepted, AccountRefusal, AccountStore, AuditStore, ChatFilter, ChatStore,
+    CountedPage, CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore,
+    FormClaim, FormHash, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox,
     MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
     NewPortalLink, NewSession, NewUser, NodeStore, OldMessage, OutboxEntry, Page, PageRequest,
     PeopleStore, PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded, SecondFactor,
-    Store, StoreResult, UpdatedAccount, WebhookStore,
+    Store, StoreResult, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
@@ -160,10 +160,10 @@ macro_rules! delegate {
 }
 
 delegate!(AccountStore {
-    write create_account(account: NewAccount, key: NewKey, now: Timestamp) -> Option<Account>;
+    write create_account(account: NewAccount, key: NewKey, now: Timestamp) -> Result<Account, AccountRefusal>;
     read account(id: AccountId) -> Option<Account>;
     read accounts(page: PageRequest) -> Page<Account>;
-    write update_account(id: AccountId, patch: AccountPatch) -> Option<UpdatedAccount>;
+    write update_account(id: AccountId, patch: AccountPatch) -> Option<Result<Account, AccountRefusal>>;
     write delete_account(id: AccountId) -> bool;
     read plans() -> Vec<Plan>;
     read accounts_of_plan(name: &str) -> i64;

@@ -147,7 +147,7 @@ macro_rules! store_conformance {
                 a_webhook_belongs_to_one_node, a_stale_node_writes_no_outcomes_of_posts,
                 new_messages_of_an_account_are_found,
                 nodes_share_the_requests_of_a_minute;
-            parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
+            parallel: a_plan_goes_or_stays_with_its_accounts, a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;
         );
