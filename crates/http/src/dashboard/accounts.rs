@@ -115,19 +115,18 @@ async fn page(
         }
         section.card {
             h2 { (words.add_account) }
-            (Fault::above(fault, &["timezone"]))
+            (Fault::above(fault, &["name", "email", "plan", "timezone"]))
             form.stack method="post" action="/app/accounts" {
                 (person.csrf())
                 label for="name" { (words.name) }
-                input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name);
+                input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
+                    aria-describedby="name-fault";
+                (Fault::beside(fault, "name"))
                 label for="email" { (words.email) }
-                input #email name="email" type="email" required value=(form.email);
-                label for="plan" { (words.plan) }
-                select #plan name="plan" {
-                    @for plan in &plans {
-                        option value=(plan.name) selected[plan.name == chosen] { (plan.name) }
-                    }
-                }
+                input #email name="email" type="email" required value=(form.email)
+                    aria-describedby="email-fault";
+                (Fault::beside(fault, "email"))
+                (account_settings::plan_field(words, &plans, chosen, fault))
                 (account_settings::zone_field(person.lang, &form.timezone, fault))
                 button { (words.add) }
             }
@@ -159,16 +158,10 @@ async fn add(
     };
     let (account, key) = match state.core().create_account(&operator, request).await {
         Ok(made) => made,
-        Err(Error::Invalid { field: "timezone", .. }) => {
-            let wrong = account_settings::zone_wrong(person.lang);
-            let fault = Fault::of("timezone", wrong.to_owned());
+        Err(error) => {
+            let fault = account_settings::field_fault(person.lang, error)?;
             return page(&state, &person, None, &form, Some(&fault)).await;
         }
-        Err(Error::Invalid { .. } | Error::Conflict(_)) => {
-            let fault = Fault::of("account", words.account_wrong.to_owned());
-            return page(&state, &person, None, &form, Some(&fault)).await;
-        }
-        Err(error) => return Err(error.into()),
     };
     let body = html! {
         h1 { (account.name) }

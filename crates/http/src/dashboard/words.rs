@@ -241,7 +241,6 @@ words! {
     plan: "Plan", "Paket";
     enter: "Enter", "Buka";
     first_key: "First key", "Kunci pertama";
-    account_wrong: "Write a name, and an email address that no other account has.", "Isi nama, dan alamat email yang belum dipakai akun lain.";
     no_people: "This account has no people yet: invite somebody below.", "Belum ada yang masuk ke akun ini: undang seseorang di bawah.";
     role: "Role", "Peran";
     role_owner: "Owner: everything", "Pemilik: semuanya";

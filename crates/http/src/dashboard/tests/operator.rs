@@ -23,8 +23,13 @@ async fn plans_are_shown_and_replaced() {
     let page = operator.get("/app/plans?edit=hobby").await.expect(200).text();
     assert!(page.contains("value=\"hobby\"") && page.contains("business"), "{page}");
     let wrong = [("name", "Big Plan"), ("device_limit", "3")];
-    operator.post("/app/plans", &wrong).await.expect(422);
-    operator.post("/app/plans", &[("name", "big"), ("device_limit", "x")]).await.expect(422);
+    let page = operator.post("/app/plans", &wrong).await.expect(422).text();
+    assert!(page.contains("id=\"name-fault\""), "{page}");
+    for (field, wrong) in [("device_limit", "x"), ("messages_per_day", "-1")] {
+        let fields = [("name", "big"), (field, wrong)];
+        let page = operator.post("/app/plans", &fields).await.expect(422).text();
+        assert!(page.contains(&format!("id=\"{field}-fault\"")), "{field}: {page}");
+    }
     let fields = [("name", "big"), ("device_limit", "3"), ("groups", "1"), ("schedule", "1")];
     operator.post("/app/plans", &fields).await.expect(303);
     let plans = app.store.plans().await.unwrap();
@@ -47,6 +52,11 @@ async fn a_plan_that_no_account_has_is_deleted() {
     assert!(refused.contains("give them another one first"), "{refused}");
     let page = operator.get("/app/plans").await.expect(200).text();
     assert!(page.contains("href=\"/app/plans/big/delete\""), "{page}");
+    // The one that accounts get by default is not offered, and refused before it is asked about.
+    assert!(!page.contains("href=\"/app/plans/free/delete\""), "{page}");
+    let page = operator.get("/app/plans/free/delete").await.expect(200).text();
+    assert!(page.contains("it stays") && !page.contains("action=\"/app/plans/free/delete\""));
+    operator.post("/app/plans/free/delete", &[]).await.expect(409);
     let page = operator.get("/app/plans/big/delete").await.expect(200).text();
     assert!(page.contains("Delete the plan big?") && page.contains("No account has it"), "{page}");
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
