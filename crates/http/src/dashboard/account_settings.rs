@@ -63,6 +63,7 @@ pub(super) fn routes() -> Router<AppState> {
 struct SettingsForm {
     /// The account's, on the operator's page.
     name: String,
+    email: String,
     plan: String,
     timezone: String,
     country: String,
@@ -72,6 +73,7 @@ impl SettingsForm {
     fn of(account: &Account) -> Self {
         Self {
             name: account.name.clone(),
+            email: account.email.clone(),
             plan: account.plan.clone(),
             timezone: account.timezone.name().to_owned(),
             country: account.default_country.clone(),
@@ -202,6 +204,10 @@ async fn operator_form(
                 input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
                     aria-describedby="name-fault";
                 (Fault::beside(fault, "name"))
+                label for="email" { (words.email) }
+                input #email name="email" type="email" required value=(form.email)
+                    aria-describedby="email-fault";
+                (Fault::beside(fault, "email"))
                 (plan_field(words, &plans, &form.plan, fault))
                 (zone_field(person.lang, &form.timezone, fault))
                 (country_field(own, &form.country, fault))
@@ -266,8 +272,9 @@ async fn change(
     let operator = operator(&person)?;
     let id = AccountId(id(&text, "account")?);
     let patch = AccountPatch {
-        // A form from before it had a name leaves it.
+        // A form from before it had a name and an address leaves them.
         name: Some(form.name.clone()).filter(|name| !name.is_empty()),
+        email: Some(form.email.trim().to_owned()).filter(|email| !email.is_empty()),
         plan: Some(form.plan.clone()),
         timezone: Some(form.timezone.trim().to_owned()),
         default_country: Some(form.country.trim().to_owned()),

@@ -10,6 +10,7 @@ use domain::error::Error;
 use domain::grant::{GRANT_MESSAGES_MAX, Grant, NewGrant, VOUCHER_DAYS_MAX, VOUCHERS_MAX};
 use domain::ids::AccountId;
 use domain::key::Secret;
+use domain::service::Principal;
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use super::accounts::operator;
 use super::caller::{Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
+use super::quota;
 use super::show::{self, Fault};
 use super::table::{self, Column};
 use super::words::words;
@@ -83,6 +85,26 @@ async fn show_account(
     account_page(&state, &person, &account, &GrantForm::default(), None).await
 }
 
+/// What an account has and has used; nothing where its plan is gone, so that it can be given another one here.
+async fn used(
+    state: &AppState,
+    person: &Person,
+    operator: &Principal,
+    id: AccountId,
+) -> Result<Markup, Error> {
+    let core = state.core();
+    let inside = match core.in_account(operator, id).await {
+        Ok(inside) => inside,
+        Err(Error::NotFound(_)) => return Ok(html! {}),
+        Err(error) => return Err(error),
+    };
+    let (quota, devices) = (core.quota(&inside, None).await?, core.device_counts(&inside).await?);
+    Ok(html! {
+        p { (person.words().devices_connected) ": " (devices.connected) " / " (devices.all) }
+        (quota::figures(person, &quota))
+    })
+}
+
 async fn account_page(
     state: &AppState,
     person: &Person,
@@ -91,7 +113,9 @@ async fn account_page(
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let (words, own) = (person.words(), CreditWords::of(person.lang));
-    let grants = state.core().grants(&operator(person)?, account.id).await?;
+    let operator = operator(person)?;
+    let grants = state.core().grants(&operator, account.id).await?;
+    let used = used(state, person, &operator, account.id).await?;
     let path = format!("/app/accounts/{}", account.id);
     let body = html! {
         p.crumbs { a href="/app/accounts" { (words.accounts) } }
@@ -101,6 +125,7 @@ async fn account_page(
             dt { (words.email) } dd { (account.email) }
             dt { (words.plan) } dd { (account.plan) }
         }
+        (used)
         form.row method="post" action={ (path) "/enter" } {
             (person.csrf())
             button.plain { (words.enter) }

@@ -302,6 +302,42 @@ async fn an_account_is_renamed_and_deleted_after_a_question() {
 }
 
 #[tokio::test]
+async fn an_account_is_found_shows_what_it_uses_and_gets_another_address() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let shop = app.shop.id.to_string();
+    for (find, finds_shop, finds_rival) in [
+        ("sHoP", true, false),
+        ("rival%40example", false, true),
+        (shop.as_str(), true, false),
+        ("example.com", true, true),
+        ("nobody", false, false),
+    ] {
+        let page = operator.get(&format!("/app/accounts?find={find}")).await.expect(200).text();
+        let has = |email: &str| page.contains(&format!(">{email}<"));
+        let found = (has("shop@example.com"), has("rival@example.com"));
+        assert_eq!(found, (finds_shop, finds_rival), "{find}: {page}");
+        assert_eq!(page.contains("Nothing matches."), find == "nobody", "{find}");
+    }
+    let path = format!("/app/accounts/{}", app.shop.id);
+    let body = serde_json::json!({"device": app.front.id(), "to": "628999111222", "text": "hi"});
+    Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await.expect(202);
+    let page = operator.get(&path).await.expect(200).text();
+    assert!(page.contains("Devices connected: 2 / 3"), "{page}");
+    assert!(page.contains("<dt>Used today</dt><dd>1</dd>"), "{page}");
+    let set = |email: &'static str| {
+        [("email", email), ("plan", "unlimited"), ("timezone", "UTC"), ("country", "62")]
+    };
+    let settings = format!("{path}/settings");
+    for wrong in ["rival@example.com", "x"] {
+        let page = operator.post(&settings, &set(wrong)).await.expect(422).text();
+        assert!(page.contains("id=\"email-fault\""), "{page}");
+    }
+    operator.post(&settings, &set("new@example.com")).await.expect(303);
+    assert_eq!(app.store.account(app.shop.id).await.unwrap().unwrap().email, "new@example.com");
+}
+
+#[tokio::test]
 async fn every_device_is_counted_by_its_state() {
     let app = app().await;
     let operator = Browser::operator(&app).await;
