@@ -18,9 +18,10 @@ use serde::Deserialize;
 use super::account_settings;
 use super::accounts::operator;
 use super::caller::{Person, Posted, id};
-use super::failure::{Failure, PageResult, describe, redirect};
+use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
 use super::quota;
+use super::reasons::said;
 use super::show::{self, Fault};
 use super::table::{self, Column};
 use super::words::words;
@@ -229,13 +230,14 @@ fn vouchers_page(person: &Person, form: &VouchersForm, fault: Option<&Fault>) ->
         html! {
             label for=(name) { (label) }
             input id=(name) name=(name) type="number" min="1" max=(max) value=(value)
-                required[is_required];
+                required[is_required] aria-describedby={ (name) "-fault" };
+            (Fault::beside(fault, name))
         }
     };
     let body = html! {
         h1 { (own.vouchers) }
         p.quiet { (own.vouchers_help) }
-        (Fault::above(fault, &[]))
+        (Fault::above(fault, &["messages", "days", "count"]))
         form.stack method="post" action="/app/vouchers" {
             (person.csrf())
             (number("messages", own.messages, &form.messages, GRANT_MESSAGES_MAX, true))
@@ -262,8 +264,9 @@ async fn make_vouchers(
     let count = form.count.trim().parse().unwrap_or(0);
     match state.core().create_vouchers(&operator, messages, days, count).await {
         Ok(codes) => Ok(made(&person, &codes)),
-        Err(error @ Error::Invalid { .. }) => {
-            let fault = Fault::of("vouchers", describe(&error.into(), person.words()));
+        Err(Error::Invalid { field, message }) => {
+            let field = if field == "valid_days" { "days" } else { field };
+            let fault = Fault::of(field, said(person.lang, &message).into_owned());
             Ok(vouchers_page(&person, &form, Some(&fault)))
         }
         Err(error) => Err(error.into()),

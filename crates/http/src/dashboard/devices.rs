@@ -221,7 +221,7 @@ pub(super) async fn figures(
             div { dt { (words.sent_today) } dd { (counts.sent_since) } }
             div { dt { (words.waiting) } dd {
                 @if waiting > 0 {
-                    a href={ "/app/messages?device=" (device.id) "&status=queued" } { (waiting) }
+                    a href={ "/app/messages?device=" (device.id) "&status=waiting" } { (waiting) }
                 } @else { "0" }
             } }
             div { dt { (words.sent_all) } dd { (counts.sent) } }

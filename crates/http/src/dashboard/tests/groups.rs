@@ -220,6 +220,30 @@ async fn a_group_is_shown_changed_and_left() {
 }
 
 #[tokio::test]
+async fn a_form_of_a_group_keeps_what_was_written() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let path = format!("/app/groups/{}/{ID}", app.front.id());
+    app.dispatcher.answer_about_group(details());
+    let fields = [("people", "0812-3456-7890\r\nSri"), ("act", "add")];
+    let page = owner.post(&format!("{path}/members"), &fields).await.expect(422).text();
+    assert!(page.contains("id=\"people-fault\""), "{page}");
+    assert!(page.contains("0812-3456-7890\r\nSri</textarea>"), "{page}");
+
+    for _ in 0..2 {
+        app.dispatcher.answer_about_group(details());
+    }
+    let long = "x".repeat(101);
+    let fields = [("name", long.as_str()), ("description", "Rapat Senin"), ("locked", "1")];
+    let page = owner.post(&path, &fields).await.expect(422).text();
+    assert!(page.contains("id=\"name-fault\"") && page.contains(&long), "{page}");
+    assert!(page.contains("Rapat Senin</textarea>"), "{page}");
+    let locked = "name=\"locked\" value=\"1\" checked";
+    assert!(page.contains(locked) && !page.contains("name=\"announce\" value=\"1\" checked"));
+    assert_eq!(asked(&app), []);
+}
+
+#[tokio::test]
 async fn groups_are_changed_by_those_who_may_send() {
     let app = app().await;
     let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
