@@ -111,7 +111,7 @@ pub trait AccountStore: Send + Sync {
         account: NewAccount,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Result<Account, AccountRefusal>>;
+    ) -> StoreResult<std::result::Result<Account, AccountRefusal>>;
     /// One account.
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
     /// All accounts, newest first.
@@ -121,7 +121,7 @@ pub trait AccountStore: Send + Sync {
         &self,
         id: AccountId,
         patch: AccountPatch,
-    ) -> StoreResult<Option<Result<Account, AccountRefusal>>>;
+    ) -> StoreResult<Option<std::result::Result<Account, AccountRefusal>>>;
     /// Erases an account with everything it owns; false when there was none.
     async fn delete_account(&self, id: AccountId) -> StoreResult<bool>;
     /// All plans, by name.

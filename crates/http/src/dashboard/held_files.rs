@@ -34,7 +34,7 @@ struct Held {
     _end: Timer,
 }
 
-/// Frees a file when it was kept long enough, although nobody looks; ends with the file.
+/// Frees a file when it was kept long enough, although no form comes; ends with the file.
 struct Timer(JoinHandle<()>);
 
 impl Drop for Timer {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_is_freed_at_its_end_although_nobody_looks() {
+    async fn a_file_is_freed_at_its_end_although_no_form_comes() {
         let (held, now) = (HeldFiles::default(), Timestamp::UNIX_EPOCH);
         let half = KEPT.unsigned_abs() / 2;
         let count = || held.0.lock().len();
