@@ -81,6 +81,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0029_sent_forms.sql"),
     include_str!("../../migrations/postgres/0030_chats_of_messages.sql"),
     include_str!("../../migrations/postgres/0031_spellings.sql"),
+    include_str!("../../migrations/postgres/0032_request_files.sql"),
 ];
 
 #[derive(Clone)]
