@@ -161,10 +161,14 @@ macro_rules! delegate {
 }
 
 delegate!(AccountStore {
-    write create_account(account: NewAccount, key: NewKey, now: Timestamp) -> Result<Account, AccountRefusal>;
+    write create_account(
+        account: NewAccount, key: NewKey, now: Timestamp
+    ) -> Result<Account, AccountRefusal>;
     read account(id: AccountId) -> Option<Account>;
     read accounts(page: PageRequest) -> Page<Account>;
-    write update_account(id: AccountId, patch: AccountPatch) -> Option<Result<Account, AccountRefusal>>;
+    write update_account(
+        id: AccountId, patch: AccountPatch
+    ) -> Option<Result<Account, AccountRefusal>>;
     write delete_account(id: AccountId) -> bool;
     read plans() -> Vec<Plan>;
     read accounts_of_plan(name: &str) -> i64;
