@@ -171,7 +171,7 @@ mod tests {
         let mut tests = shell::cargo(&copy);
         tests.args(["test", "--package", "http-api", "--lib", "--quiet", "--"]);
         tests.args(["dialects::", "tests::access::", "tests::docs::", "tests::documents::"]);
-        // Without debug information cargo tells the copy's crates from ours. The dependencies never have any: they are
+        // Without debug information the copy's crates are others than ours for cargo. The dependencies never have any: they are
         // built already.
         tests
             .env("CARGO_TARGET_DIR", workspace().join("target"))

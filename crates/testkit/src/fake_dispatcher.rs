@@ -172,7 +172,7 @@ impl FakeDispatcher {
         self.state().groups = groups;
     }
 
-    /// Questions for the groups of devices are answered once so many of them wait.
+    /// Questions for the groups of devices are answered once `count` of them wait.
     pub fn answer_groups_together(&self, count: usize) {
         self.state().groups_together = Some(Arc::new(Barrier::new(count)));
     }
