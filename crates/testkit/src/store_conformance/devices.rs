@@ -187,7 +187,7 @@ pub async fn a_deleted_device_refunds_waiting_messages(store: Arc<dyn Store>) {
     store.protocol_write(device, vec![write]).await.unwrap();
     assert_eq!(store.usage(account).await.unwrap().day_used, 3);
     let cancelled = store.delete_device(account, device, later(5)).await.unwrap().unwrap();
-    let [Recorded { message, events }] = cancelled.try_into().unwrap();
+    let [Recorded { message, events, .. }] = cancelled.try_into().unwrap();
     assert_eq!((message.id, message.state), (waiting.id, MessageState::Cancelled));
     assert_eq!(events.iter().map(|e| e.kind).collect::<Vec<_>>(), [EventKind::MessageCancelled]);
     assert!(store.delete_device(account, device, later(5)).await.unwrap().is_none());
