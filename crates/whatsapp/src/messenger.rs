@@ -404,6 +404,15 @@ impl Messenger for WhatsappMessenger {
         asked::ask(&client, &slot.online.asked, &chat, before, count).await
     }
 
+    async fn restriction(
+        &self,
+        device: DeviceId,
+    ) -> std::result::Result<Option<Timestamp>, SendError> {
+        let (slot, client) = (self.slot(device), self.client(device)?);
+        let answer = slot.online.restrictions.ask(&client).await;
+        answer.ok_or_else(|| SendError::Temporary("WhatsApp did not answer in time".into()))
+    }
+
     async fn reject_call(
         &self,
         device: DeviceId,
