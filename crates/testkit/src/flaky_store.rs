@@ -304,6 +304,7 @@ delegate!(WebhookStore {
     read deliveries(
         account: AccountId, webhook: WebhookId, state: Option<DeliveryState>, page: PageRequest
     ) -> Page<Delivery>;
+    read failed_webhooks(account: AccountId, after: Timestamp) -> Vec<WebhookId>;
     read delivery_tries(
         account: AccountId, webhook: WebhookId, delivery: DeliveryId
     ) -> Vec<DeliveryTry>;
