@@ -44,7 +44,9 @@ pub use access::{AuditStore, NewPortalLink, PortalStore};
 pub use archive::{ArchiveError, MessageArchive, OldMessage};
 pub use backups::{Backup, BackupError, Backups};
 pub use chats::{ChatFilter, ChatStore};
-pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks};
+pub use files::{
+    Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks, NotKept,
+};
 pub use messages::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageBatch,
     MessageCounts, MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX,

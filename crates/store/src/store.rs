@@ -19,6 +19,7 @@ use domain::ports::{
     MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
     OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult,
 };
+use domain::request_file::WaitingFile;
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -321,7 +322,7 @@ impl MessageStore for SqlStore {
         run!(self.read, list::waiting_message, id)
     }
 
-    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>> {
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<WaitingFile>> {
         run!(self.read, list::inline_media, id)
     }
 

@@ -41,6 +41,7 @@ use domain::ports::{
     PeopleStore, PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded, SecondFactor,
     Store, StoreResult, UpdatedAccount, WebhookStore,
 };
+use domain::request_file::WaitingFile;
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
     ReplayRange, SealNewSecret, Webhook, WebhookPatch,
@@ -232,7 +233,7 @@ delegate!(MessageStore {
     read outbox_of(account: AccountId, device: DeviceId) -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
     write record(progress: Vec<Progress>) -> Vec<Recorded>;
-    read inline_media(id: MessageId) -> Option<Vec<u8>>;
+    read inline_media(id: MessageId) -> Option<WaitingFile>;
     read counted_messages(
         account: AccountId, filter: &MessageFilter, offset: u32, limit: u32
     ) -> CountedPage<Message>;
@@ -281,6 +282,7 @@ delegate!(FileStore {
         message: MessageId, outcome: FileOutcome, account_max: u64, now: Timestamp
     ) -> Option<Vec<IncomingFile>>;
     read stored_files(messages: &[MessageId]) -> Vec<MessageId>;
+    read waiting_files(keys: &[String]) -> Vec<String>;
     write expire_files(before: Timestamp, account_max: u64) -> Vec<IncomingFile>;
 });
 

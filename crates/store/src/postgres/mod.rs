@@ -80,6 +80,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0029_sent_forms.sql"),
     include_str!("../../migrations/postgres/0030_chats_of_messages.sql"),
     include_str!("../../migrations/postgres/0031_spellings.sql"),
+    include_str!("../../migrations/postgres/0032_request_files.sql"),
 ];
 
 #[derive(Clone)]
@@ -131,12 +132,14 @@ pub(crate) struct PostgreSql {
     follower: JoinHandle<()>,
 }
 
-/// PostgreSQL ends a transaction whose process says nothing for this long: one that is frozen holds the locks on
-/// its devices otherwise, and no other node could take them over. And a commit is on the disk when it returns,
+/// PostgreSQL ends a transaction whose process says nothing for two seconds: one that is frozen or cut off holds its
+/// locks otherwise, and no other node could take its devices over. Its other transactions may have waited for the same
+/// locks, and hold them for as long one after another: all of them together must be gone before the other nodes give up
+/// ([`ANSWER_MAX`]). And a commit is on the disk when it returns,
 /// also where the database or the user is set to answer before. From version 14 on it also ends what a connection asked
 /// for that is closed: a read that took too long.
 async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    const SET: &str = "SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
+    const SET: &str = "SELECT set_config('idle_in_transaction_session_timeout', '2s', false),
         CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('client_connection_check_interval', '5s', false) END,
         set_config('synchronous_commit', CASE current_setting('synchronous_commit')
