@@ -245,14 +245,16 @@ pub trait DeviceStore: Send + Sync {
     ) -> StoreResult<Vec<Device>>;
     /// The devices of an account to choose from: linked ones before others, and the newest first.
     async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>>;
-    /// How many devices of an account have which status; a status that none has is left out.
-    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>>;
+    /// How many devices of an account, or of all, have which status, by its name; a status that none has is left
+    /// out.
+    async fn count_devices(
+        &self,
+        account: Option<AccountId>,
+    ) -> StoreResult<Vec<(DeviceStatus, i64)>>;
     /// One device, whatever account it belongs to; for the engine when it restarts a device's task.
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
     /// Every device of every account; for the engine at its start.
     async fn all_devices(&self) -> StoreResult<Vec<Device>>;
-    /// How many devices of all accounts are in each state that some are in.
-    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>>;
     /// Changes a device's settings; `None` when there is none.
     async fn update_device(
         &self,

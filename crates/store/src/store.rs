@@ -183,7 +183,10 @@ impl DeviceStore for SqlStore {
         run!(self.read, devices::devices_to_choose, account, limit)
     }
 
-    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+    async fn count_devices(
+        &self,
+        account: Option<AccountId>,
+    ) -> StoreResult<Vec<(DeviceStatus, i64)>> {
         run!(self.read, devices::count_devices, account)
     }
 
@@ -193,10 +196,6 @@ impl DeviceStore for SqlStore {
 
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         run!(self.read, devices::all_devices)
-    }
-
-    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>> {
-        run!(self.read, devices::devices_by_status)
     }
 
     async fn update_device(

@@ -199,7 +199,6 @@ delegate!(DeviceStore {
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
     read device_by_id(id: DeviceId) -> Option<Arc<Device>>;
     read all_devices() -> Vec<Device>;
-    read devices_by_status() -> Vec<(DeviceStatus, i64)>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write restrict_device(
         id: DeviceId, until: Option<Timestamp>, now: Timestamp
@@ -209,7 +208,7 @@ delegate!(DeviceStore {
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
     read find_devices(account: AccountId, filter: &DeviceFilter, limit: u32) -> Vec<Device>;
     read devices_to_choose(account: AccountId, limit: u32) -> Vec<Device>;
-    read count_devices(account: AccountId) -> Vec<(DeviceStatus, i64)>;
+    read count_devices(account: Option<AccountId>) -> Vec<(DeviceStatus, i64)>;
     write delete_device(
         account: AccountId, id: DeviceId, now: Timestamp
     ) -> Option<Vec<Recorded>>;
@@ -311,6 +310,7 @@ delegate!(WebhookStore {
     read deliveries(
         account: AccountId, webhook: WebhookId, state: Option<DeliveryState>, page: PageRequest
     ) -> Page<Delivery>;
+    read failed_webhooks(account: AccountId, after: Timestamp) -> Vec<WebhookId>;
     read delivery_tries(
         account: AccountId, webhook: WebhookId, delivery: DeliveryId
     ) -> Vec<DeliveryTry>;

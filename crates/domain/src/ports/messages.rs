@@ -209,6 +209,8 @@ pub struct Recorded {
     pub message: Message,
     /// The events it caused.
     pub events: Vec<Event>,
+    /// Whether it has come in and was not known before: what is changed or recovered was.
+    pub is_new: bool,
 }
 
 /// Messages that were accepted with one request.

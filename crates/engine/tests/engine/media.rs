@@ -20,7 +20,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use testkit::flaky_store::Outage;
 use testkit::memory_blobs::Trouble;
-use testkit::scripted_messenger::Call;
+use testkit::scripted_messenger::{Answer, Call};
 
 use crate::rig::{Rig, at_s, entry};
 use crate::test_gateway::TestGateway;
@@ -68,6 +68,20 @@ async fn a_file_is_fetched_prepared_and_sent() {
     assert_eq!((ready.file.size, ready.kind, caption.as_str()), (3, ContentKind::Image, "look"));
     assert_eq!(ready.mimetype, "image/png");
     assert_eq!(gateway.engine.stats().media_prepared.load(Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_file_was_is_known_when_the_acknowledgement_comes_late() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
+    gateway.until_attempts(message.id, 1).await;
+    gateway.messenger.acknowledge(device, &message.whatsapp_id);
+    let sent = gateway.until_state(message.id, MessageState::Sent).await;
+    assert_eq!((sent.attempts, sent.kind()), (1, ContentKind::Image));
+    let media = sent.content.media().unwrap();
+    assert_eq!((media.mimetype.as_deref(), media.size), (Some("image/png"), Some(3)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,7 +104,7 @@ pub(super) fn recorded_since(
 ) -> Recorded {
     let device = devices.get(&message.device_id).map(EventDevice::from);
     let events = device.map(|device| Event::of_message(&message, &device, since));
-    Recorded { message, events: events.unwrap_or_default() }
+    Recorded { message, events: events.unwrap_or_default(), is_new: false }
 }
 
 /// Puts the events of changes into the outbox of webhooks.

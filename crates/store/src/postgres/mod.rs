@@ -11,6 +11,7 @@ mod hints;
 mod link;
 mod reach;
 mod schema;
+mod silence;
 mod target;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
-use sqlx::Connection as _;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use tokio::sync::watch;
@@ -40,6 +40,7 @@ use hints::{Hint, Hints};
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
 use schema::migrate_alone;
+use silence::Silence;
 pub(crate) use target::Target;
 
 /// Most connections.
@@ -53,8 +54,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const READ_MAX: Duration = Duration::from_secs(15);
 /// The same for other writes: deleting an account with all it has takes long.
 const WRITE_MAX: Duration = Duration::from_secs(300);
-/// How long a connection that was not used for a while may take to show that it still works.
-const PING_MAX: Duration = Duration::from_secs(1);
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
@@ -148,11 +147,6 @@ async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(SET).execute(connection).await.map(drop)
 }
 
-/// Whether a connection still answers.
-async fn works(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    Ok(matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(()))))
-}
-
 impl PostgreSql {
     /// Opens the database at `url`, which exists already.
     ///
@@ -163,11 +157,15 @@ impl PostgreSql {
         reach::fits(&options).await?;
         let cache = Arc::new(Cache::default());
         refuse_earlier_release(&options).await?;
+        let silence = Arc::new(Silence::default());
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(works(connection)))
+            .before_acquire(move |connection, known| {
+                let silence = silence.clone();
+                Box::pin(async move { silence.works(connection, known.idle_for).await })
+            })
             .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_with(options.clone())
             .await
@@ -243,7 +241,7 @@ impl PostgreSql {
         self.worker.close().await;
         self.follower.abort();
         self.pool.hints.close();
-        // One that has fallen silent is not given back: what listened on it waits for an answer first.
+        // One that has fallen silent is given back late.
         if timeout(ANSWER_MAX, self.pool.connections.close()).await.is_err() {
             tracing::warn!("a connection to PostgreSQL did not close in time");
         }

@@ -352,7 +352,7 @@ impl State {
             Event::of_message(&message, &EventDevice::from(device), since)
         });
         self.emit(&events);
-        Recorded { message, events }
+        Recorded { message, events, is_new: false }
     }
 
     fn queue_size(&self, account: AccountId) -> QueueSize {
