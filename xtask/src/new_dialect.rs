@@ -171,8 +171,8 @@ mod tests {
         let mut tests = shell::cargo(&copy);
         tests.args(["test", "--package", "http-api", "--lib", "--quiet", "--"]);
         tests.args(["dialects::", "tests::access::", "tests::docs::", "tests::documents::"]);
-        // Without debug information the copy's crates are others than ours for cargo. The dependencies never have any: they are
-        // built already.
+        // Without debug information the copy's crates are others than ours for cargo. The dependencies never have
+        // any: they are built already.
         tests
             .env("CARGO_TARGET_DIR", workspace().join("target"))
             .env("CARGO_PROFILE_DEV_DEBUG", "none");

@@ -278,7 +278,6 @@ async fn change(
         plan: Some(form.plan.clone()),
         timezone: Some(form.timezone.trim().to_owned()),
         default_country: Some(form.country.trim().to_owned()),
-        ..AccountPatch::default()
     };
     let fault = match state.core().update_account(&operator, id, patch).await {
         Ok(_) => return Ok(redirect(&format!("/app/accounts/{id}"))),
