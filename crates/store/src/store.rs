@@ -160,6 +160,10 @@ impl DeviceStore for SqlStore {
         if is_owned { Err(error) } else { Ok(None) }
     }
 
+    fn known_device(&self, account: AccountId, id: DeviceId) -> Option<Arc<Device>> {
+        self.cache().devices.get(&id).ok().filter(|device| device.account_id == account)
+    }
+
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
         Ok(self.any_device(id).await?.is_some())
     }
