@@ -23,6 +23,7 @@ mod keys;
 mod messages;
 mod migrate;
 mod nodes;
+mod own_accepts;
 mod people;
 mod postgres;
 mod protocol;

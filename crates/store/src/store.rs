@@ -26,11 +26,13 @@ use tokio::sync::Mutex;
 
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
+use crate::messages::accept::Answer;
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
 use crate::messages::{
     clean, counts, find, idempotency, identities, list, outbox, people_known, record, spellings,
 };
+use crate::own_accepts::{OwnAccepts, Stretch};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -41,6 +43,7 @@ pub struct SqlStore {
     engine: Engine,
     /// Held by the one request beyond [`GROUP_BYTES_MAX`] that may queue for its commit.
     large_accepts: Mutex<()>,
+    own_accepts: Arc<OwnAccepts>,
 }
 
 enum Engine {
@@ -60,7 +63,7 @@ impl SqlStore {
     }
 
     fn over(engine: Engine) -> Self {
-        Self { engine, large_accepts: Mutex::default() }
+        Self { engine, large_accepts: Mutex::default(), own_accepts: Arc::default() }
     }
 
     /// Finishes what is queued, then closes every connection. Calls from then on fail
@@ -261,7 +264,16 @@ impl MessageStore for SqlStore {
             true => Some(self.large_accepts.lock().await),
             false => None,
         };
-        self.ask(|reply| GroupItem::Accept(acceptance, reply)).await
+        let account = acceptance.account_id;
+        let asked = self.ask(|reply| GroupItem::Accept(acceptance, reply)).await;
+        let Answer { accepted, after } = asked?;
+        // From here to the queue of the device nothing waits: a caller can hang up before, not between.
+        if let Accepted::New(messages) = &accepted
+            && let Some(last) = messages.last()
+        {
+            self.own_accepts.add(account, Stretch { after, last: last.id });
+        }
+        Ok(accepted)
     }
 
     async fn repeated(

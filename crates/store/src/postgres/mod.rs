@@ -13,9 +13,11 @@ mod reach;
 mod schema;
 mod target;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::AccountId;
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
 use sqlx::Connection as _;
@@ -36,7 +38,7 @@ use changes::Follower;
 pub use facts::{address, facts};
 use groups::Worker;
 use guard::refuse_earlier_release;
-use hints::{Hint, Hints};
+use hints::Hints;
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
 use schema::migrate_alone;
@@ -193,9 +195,10 @@ impl PostgreSql {
         self.keys_changed.clone()
     }
 
-    /// Waits for a hint that another node has accepted messages.
-    pub(crate) async fn accepted_elsewhere(&self) {
-        self.pool.hints.accepted.notified().await;
+    /// Waits for a hint that another node has accepted messages for devices of this one; of which accounts, if that
+    /// is known.
+    pub(crate) async fn accepted_elsewhere(&self) -> Option<BTreeSet<AccountId>> {
+        self.pool.hints.accepted_elsewhere().await
     }
 
     /// Hands a request to the group commit.
@@ -300,7 +303,7 @@ async fn end<T>(
     let value = outcome.unwrap_or_else(|_| Err(silent()))?;
     ended?;
     if !tx.touched.is_empty() {
-        pool.hints.send(Hint::Changed);
+        pool.hints.send_changed();
     }
     Ok(value)
 }
