@@ -36,6 +36,7 @@ mod sqlite;
 mod store;
 mod stored;
 mod transfer;
+mod unheard;
 mod webhooks;
 
 use std::path::{Path, PathBuf};

@@ -22,7 +22,7 @@ use domain::ports::{
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
@@ -36,6 +36,7 @@ use crate::own_accepts::{OwnAccepts, Stretch};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlResult, Tx};
 use crate::sqlite::Sqlite;
+use crate::unheard::Unheard;
 use crate::{OpenError, devices};
 
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
@@ -44,6 +45,7 @@ pub struct SqlStore {
     /// Held by the one request beyond [`GROUP_BYTES_MAX`] that may queue for its commit.
     large_accepts: Mutex<()>,
     own_accepts: Arc<OwnAccepts>,
+    unheard: Unheard,
 }
 
 enum Engine {
@@ -63,7 +65,12 @@ impl SqlStore {
     }
 
     fn over(engine: Engine) -> Self {
-        Self { engine, large_accepts: Mutex::default(), own_accepts: Arc::default() }
+        Self {
+            engine,
+            large_accepts: Mutex::default(),
+            own_accepts: Arc::default(),
+            unheard: Unheard::default(),
+        }
     }
 
     /// Finishes what is queued, then closes every connection. Calls from then on fail
@@ -87,6 +94,13 @@ impl SqlStore {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.unreadable.counts(),
             Engine::Postgres(postgres) => postgres.unreadable().counts(),
+        }
+    }
+
+    async fn queue(&self, item: GroupItem) -> SqlResult<()> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.queue(item).await,
+            Engine::Postgres(postgres) => postgres.queue(item).await,
         }
     }
 
@@ -265,8 +279,9 @@ impl MessageStore for SqlStore {
             false => None,
         };
         let account = acceptance.account_id;
-        let asked = self.ask(|reply| GroupItem::Accept(acceptance, reply)).await;
-        let Answer { accepted, after } = asked?;
+        let (reply, answer) = oneshot::channel();
+        self.queue(GroupItem::Accept(acceptance, reply)).await?;
+        let Answer { accepted, after } = self.unheard.answer(answer).await?;
         // From here to the queue of the device nothing waits: a caller can hang up before, not between.
         if let Accepted::New(messages) = &accepted
             && let Some(last) = messages.last()
@@ -274,6 +289,10 @@ impl MessageStore for SqlStore {
             self.own_accepts.add(account, Stretch { after, last: last.id });
         }
         Ok(accepted)
+    }
+
+    async fn unheard(&self) -> Vec<OutboxEntry> {
+        self.unheard.next().await
     }
 
     async fn repeated(

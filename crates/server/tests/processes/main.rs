@@ -16,6 +16,7 @@ mod demo;
 mod disk;
 mod faults;
 mod files;
+mod hang_ups;
 mod keeping;
 mod logs;
 mod moving;

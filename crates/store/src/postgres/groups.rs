@@ -43,7 +43,7 @@ impl Worker {
         answer(receiver).await
     }
 
-    async fn send(&self, item: GroupItem) -> SqlResult<()> {
+    pub(super) async fn send(&self, item: GroupItem) -> SqlResult<()> {
         let closed = |_| SqlError::Unavailable("the store is closed".into());
         self.queue.send(item).await.map_err(closed)
     }

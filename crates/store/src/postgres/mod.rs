@@ -201,6 +201,11 @@ impl PostgreSql {
         self.pool.hints.accepted_elsewhere().await
     }
 
+    /// Queues a request for the group commit.
+    pub(crate) async fn queue(&self, item: GroupItem) -> SqlResult<()> {
+        self.worker.send(item).await
+    }
+
     /// Hands a request to the group commit.
     pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
         self.worker.ask(ask).await
