@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::media::TempMedia;
-use domain::ports::{Blob, BlobError, BlobStore, FilePart};
+use domain::ports::{Blob, BlobError, BlobStore, FilePart, NotKept};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
@@ -100,6 +100,11 @@ impl BlobStore for BucketBlobs {
         .await
     }
 
+    async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), NotKept> {
+        self.bucket.put(&key.into(), bytes.into()).await.map_err(fault)?;
+        Ok(())
+    }
+
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError> {
         open(&*self.bucket, key, part).await
     }
@@ -157,6 +162,7 @@ mod tests {
         std::fs::write(&path, "some bytes").unwrap();
         assert!(blobs.put("1/a/7", draft).await.is_err());
         assert!(!path.exists(), "nothing stays of it");
+        assert!(blobs.put_bytes("1/a/request-3EB0", b"some bytes".to_vec()).await.is_err());
         assert!(blobs.open("1/a/7", None).await.is_err());
         assert!(blobs.delete_all("1/").await.is_err());
     }

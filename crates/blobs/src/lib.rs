@@ -1,8 +1,9 @@
-//! The media store: the bytes of files that came in, through `object_store`; and the archive of old messages.
+//! The media store: the bytes of files that came in or with a request, through `object_store`; and the archive of
+//! old messages.
 //!
-//! Invariants: a file that [`BlobStore::put`] has taken is on the disk, or in the bucket, with its name,
-//! whatever happens then; a name is seen with all of its bytes or not at all. The library's own local store
-//! does not wait for the disk, so drafts are written beside the files, synced and renamed here.
+//! Invariants: a file that [`BlobStore::put`] or [`BlobStore::put_bytes`] has taken is on the disk, or in the
+//! bucket, with its name, whatever happens then; a name is seen with all of its bytes or not at all. The library's
+//! own local store does not wait for the disk, so drafts are written beside the files, synced and renamed here.
 
 mod archive;
 mod bucket;
@@ -11,14 +12,14 @@ pub use archive::FileArchive;
 pub use bucket::BucketBlobs;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::media::TempMedia;
-use domain::ports::{Blob, BlobError, BlobStore, FilePart};
+use domain::ports::{Blob, BlobError, BlobStore, FilePart, NotKept};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -126,6 +127,13 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(fault)?.map_err(fault)
 }
 
+fn not_kept(error: io::Error) -> NotKept {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => NotKept::DiskFull,
+        _ => fault(error).into(),
+    }
+}
+
 /// Gives a draft its name: its bytes reach the disk first, then the name and those of new folders.
 fn keep(dir: &Path, key: &str, draft: &Path) -> io::Result<()> {
     File::open(draft)?.sync_all()?;
@@ -146,6 +154,16 @@ impl BlobStore for LocalBlobs {
     async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError> {
         let (dir, key) = (self.dir.clone(), key.to_owned());
         blocking(move || keep(&dir, &key, &draft.path)).await
+    }
+
+    async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), NotKept> {
+        let (dir, drafts, key) = (self.dir.clone(), self.drafts.clone(), key.to_owned());
+        let kept = tokio::task::spawn_blocking(move || {
+            let mut draft = tempfile::NamedTempFile::new_in(drafts)?;
+            draft.write_all(&bytes)?;
+            keep(&dir, &key, draft.path())
+        });
+        kept.await.map_err(fault)?.map_err(not_kept)
     }
 
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError> {
@@ -208,6 +226,23 @@ mod tests {
         blobs.delete_all("1/").await.unwrap();
         let left: Vec<String> = blobs.older_than(later).try_collect().await.unwrap();
         assert_eq!(left, ["2/c/10"]);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_kept_as_files_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = LocalBlobs::open(dir.path(), None).unwrap();
+        for bytes in ["first", "again"] {
+            blobs.put_bytes("1/a/request-3EB0", bytes.into()).await.unwrap();
+            assert_eq!(whole(&blobs, "1/a/request-3EB0", None).await.unwrap(), bytes.as_bytes());
+        }
+        assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+        // A file where the folder is to be.
+        fs::write(dir.path().join("2"), "in the way").unwrap();
+        let refused = blobs.put_bytes("2/a/request-3EB0", b"x".to_vec()).await;
+        assert!(matches!(refused, Err(NotKept::Failed(_))), "{refused:?}");
+        let full = not_kept(io::ErrorKind::StorageFull.into());
+        assert!(matches!(full, NotKept::DiskFull), "{full:?}");
     }
 
     #[tokio::test]

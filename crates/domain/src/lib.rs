@@ -35,6 +35,7 @@ pub mod policy;
 pub mod portal;
 pub mod ports;
 pub mod proxy;
+pub mod request_file;
 pub mod scope;
 pub mod service;
 pub mod structured;

@@ -12,6 +12,7 @@ use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::media::Media;
 use crate::phone::PhoneNumber;
 use crate::policy::quota::QuotaReceipt;
+use crate::request_file::RequestFile;
 use crate::text::cleaned_address;
 
 mod amend;
@@ -367,8 +368,9 @@ pub struct NewMessage {
     pub chat: ChatId,
     pub content: Content,
     pub context: Context,
-    /// The file itself, when it came with the request: kept beside the message until it has left.
-    pub inline_file: Option<Vec<u8>>,
+    /// The file that came with the request, if one did: in the media store until the message has left,
+    /// under [`blob_key`](crate::request_file::blob_key).
+    pub inline_file: Option<RequestFile>,
     pub whatsapp_id: WhatsappId,
     pub typing: bool,
     pub priority: i16,

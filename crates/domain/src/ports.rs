@@ -44,7 +44,9 @@ pub use access::{AuditStore, NewPortalLink, PortalStore};
 pub use archive::{ArchiveError, MessageArchive, OldMessage};
 pub use backups::{Backup, BackupError, Backups};
 pub use chats::{ChatFilter, ChatStore};
-pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks};
+pub use files::{
+    Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks, NotKept,
+};
 pub use messages::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageBatch,
     MessageCounts, MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX,
@@ -105,23 +107,23 @@ impl KeyHolder {
 /// Accounts and plans.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Makes an account with its first key. `None` when the e-mail address is taken.
+    /// Makes an account with its first key.
     async fn create_account(
         &self,
         account: NewAccount,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Option<Account>>;
+    ) -> StoreResult<std::result::Result<Account, AccountRefusal>>;
     /// One account.
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
     /// All accounts, newest first.
     async fn accounts(&self, page: PageRequest) -> StoreResult<Page<Account>>;
-    /// Changes an account. `Ok(None)` when there is none; `EmailTaken` when that address is.
+    /// Changes an account. `Ok(None)` when there is none.
     async fn update_account(
         &self,
         id: AccountId,
         patch: AccountPatch,
-    ) -> StoreResult<Option<UpdatedAccount>>;
+    ) -> StoreResult<Option<std::result::Result<Account, AccountRefusal>>>;
     /// Erases an account with everything it owns; false when there was none.
     async fn delete_account(&self, id: AccountId) -> StoreResult<bool>;
     /// All plans, by name.
@@ -136,13 +138,13 @@ pub trait AccountStore: Send + Sync {
     async fn usage(&self, id: AccountId) -> StoreResult<Usage>;
 }
 
-/// What became of a change.
-#[derive(Debug, Clone)]
-pub enum UpdatedAccount {
-    /// The account as it is now.
-    Updated(Account),
-    /// Another account has that address; nothing changed.
+/// Why an account is not made, or not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRefusal {
+    /// Another account has that address.
     EmailTaken,
+    /// There is no such plan any more.
+    PlanGone,
 }
 
 /// A key that is to be stored.
@@ -248,14 +250,16 @@ pub trait DeviceStore: Send + Sync {
     ) -> StoreResult<Vec<Device>>;
     /// The devices of an account to choose from: linked ones before others, and the newest first.
     async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>>;
-    /// How many devices of an account have which status; a status that none has is left out.
-    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>>;
+    /// How many devices of an account, or of all, have which status, by its name; a status that none has is left
+    /// out.
+    async fn count_devices(
+        &self,
+        account: Option<AccountId>,
+    ) -> StoreResult<Vec<(DeviceStatus, i64)>>;
     /// One device, whatever account it belongs to; for the engine when it restarts a device's task.
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
     /// Every device of every account; for the engine at its start.
     async fn all_devices(&self) -> StoreResult<Vec<Device>>;
-    /// How many devices of all accounts are in each state that some are in.
-    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>>;
     /// Changes a device's settings; `None` when there is none.
     async fn update_device(
         &self,

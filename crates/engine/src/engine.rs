@@ -72,7 +72,7 @@ pub struct EngineParts {
     pub outbound: Arc<dyn Outbound>,
     /// What prepares files to be sent.
     pub codec: Arc<dyn MediaCodec>,
-    /// Where files that come in are kept.
+    /// Where files that come in are kept, and those that come with requests.
     pub blobs: Arc<dyn BlobStore>,
     /// Where messages are kept that are older than the store keeps them; `None` where they are not kept.
     pub archive: Option<Arc<dyn MessageArchive>>,

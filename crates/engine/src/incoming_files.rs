@@ -25,6 +25,7 @@ use domain::message::IncomingMessage;
 use domain::ports::{
     BlobError, BlobStore, FetchError, FileStore, MARKER_BLOB, Recorded, StoreResult,
 };
+use domain::request_file::is_blob_key;
 use domain::webhook::{SealedSecret, SecretRow};
 
 use crate::context::EngineContext;
@@ -337,26 +338,26 @@ async fn delete_blobs(context: &EngineContext, files: &[IncomingFile]) {
     }
 }
 
-/// Removes files that no row names: of deleted accounts, and of attempts that a crash has cut off.
+/// Removes files that no row names: of deleted accounts, of attempts that a crash has cut off, and of requests
+/// that were not accepted.
 async fn sweep(context: &EngineContext) -> StoreResult<()> {
     let before = context.now().saturating_sub(ORPHAN_AGE).unwrap_or(Timestamp::MIN);
     let mut names = context.blobs().older_than(before).chunks(SWEPT_AT_ONCE);
     while let Some(names) = names.next().await {
-        let named = names.into_iter().filter_map(|name| {
-            let name =
-                name.inspect_err(|error| tracing::warn!(%error, "cannot list files")).ok()?;
-            if name == MARKER_BLOB {
-                return None;
-            }
-            let id = name.rsplit('/').next()?.parse().ok().map(MessageId);
-            Some((name, id))
+        let known = names.into_iter().filter_map(|name| {
+            name.inspect_err(|error| tracing::warn!(%error, "cannot list files")).ok()
         });
-        let named: Vec<(String, Option<MessageId>)> = named.collect();
-        let ids: Vec<MessageId> = named.iter().filter_map(|(_, id)| *id).collect();
+        let names: Vec<String> = known.filter(|name| name != MARKER_BLOB).collect();
+        let ids: Vec<MessageId> = names.iter().filter_map(|name| id_in(name)).collect();
         let stored: HashSet<MessageId> =
             context.store().stored_files(&ids).await?.into_iter().collect();
-        for (name, id) in named {
-            if id.is_none_or(|id| !stored.contains(&id)) {
+        let of_requests: Vec<String> =
+            names.iter().filter(|name| is_blob_key(name)).cloned().collect();
+        let waiting: HashSet<String> =
+            context.store().waiting_files(&of_requests).await?.into_iter().collect();
+        for name in names {
+            let is_stored = id_in(&name).is_some_and(|id| stored.contains(&id));
+            if !is_stored && !waiting.contains(&name) {
                 tracing::debug!(name, "a file that belongs to no message is deleted");
                 drop(context.blobs().delete(&name).await);
             }
@@ -365,11 +366,16 @@ async fn sweep(context: &EngineContext) -> StoreResult<()> {
     Ok(())
 }
 
+/// The message whose file came in under this name.
+fn id_in(name: &str) -> Option<MessageId> {
+    name.rsplit('/').next()?.parse().ok().map(MessageId)
+}
+
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
     use domain::media::TempMedia;
-    use domain::ports::{Blob, FilePart};
+    use domain::ports::{Blob, FilePart, NotKept};
     use futures_util::stream::{self, BoxStream};
     use uuid::Uuid;
 
@@ -419,6 +425,10 @@ mod tests {
             Ok(messages.iter().copied().filter(|message| *message == self.0).collect())
         }
 
+        async fn waiting_files(&self, _: &[String]) -> StoreResult<Vec<String>> {
+            Ok(Vec::new())
+        }
+
         async fn expire_files(&self, _: Timestamp, _: u64) -> StoreResult<Vec<IncomingFile>> {
             Ok(Vec::new())
         }
@@ -435,6 +445,10 @@ mod tests {
         }
 
         async fn put(&self, _: &str, _: TempMedia) -> std::result::Result<(), BlobError> {
+            Ok(())
+        }
+
+        async fn put_bytes(&self, _: &str, _: Vec<u8>) -> std::result::Result<(), NotKept> {
             Ok(())
         }
 

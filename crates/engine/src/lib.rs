@@ -8,7 +8,7 @@
 //! - `registry` starts, finds, retires and stops these tasks; `supervisor` runs one of them. A task
 //!   knows neither.
 //! - [`webhooks`] posts to customers what has happened.
-//! - `incoming_files` fetches what devices receive.
+//! - `incoming_files` fetches what devices receive; `request_files` reads and removes what came with requests.
 //! - `context` is what all tasks use.
 //!
 //! Invariants:
@@ -32,6 +32,7 @@ pub mod queue;
 mod reading;
 mod registry;
 mod reply;
+mod request_files;
 mod sending_set;
 mod stats;
 mod supervisor;

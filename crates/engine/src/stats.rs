@@ -109,11 +109,16 @@ impl EngineStats {
         true
     }
 
-    /// Counts what was stored as unreadable.
-    pub(crate) fn add_unreadable(&self, stored: &[Recorded]) {
-        let is_so = |of: &&Recorded| of.message.kind() == ContentKind::Unreadable;
-        let count = stored.iter().filter(is_so).count();
-        self.unreadable.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Counts messages that have come in, each once: what others change of them, and unreadable ones that
+    /// come after all, are no more messages.
+    pub(crate) fn add_received(&self, stored: &[Recorded]) {
+        let (mut received, mut unreadable) = (0, 0);
+        for new in stored.iter().filter(|one| one.is_new) {
+            received += 1;
+            unreadable += u64::from(new.message.kind() == ContentKind::Unreadable);
+        }
+        self.received.fetch_add(received, Ordering::Relaxed);
+        self.unreadable.fetch_add(unreadable, Ordering::Relaxed);
     }
 
     pub(crate) fn message_event(&self, event: MessageEvent) {

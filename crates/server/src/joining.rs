@@ -73,7 +73,8 @@ async fn check_media_store(
             );
         }
         tracing::warn!(
-            "media_store is not the one that this database was used with: files that came in before are not in it"
+            "media_store is not the one that this database was used with: files that came in before, and those of \
+             waiting messages, are not in it"
         );
         store.replace_setting(MEDIA_STORE_SETTING, own.clone()).await?;
     }

@@ -4,7 +4,7 @@ use domain::account::{Account, AccountPatch, NewAccount};
 use domain::ids::AccountId;
 use domain::plan::{Feature, Plan};
 use domain::policy::quota::{Period, Usage};
-use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
+use domain::ports::{AccountRefusal, NewKey, Page, PageRequest};
 use jiff::Timestamp;
 
 use crate::messages::counts;
@@ -81,28 +81,32 @@ pub(crate) async fn create_account(
     new: NewAccount,
     key: NewKey,
     now: Timestamp,
-) -> SqlResult<Option<Account>> {
+) -> SqlResult<Result<Account, AccountRefusal>> {
     const INSERT: &str = "INSERT INTO accounts
         (name, email, plan, default_country, timezone, created_at) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (email) DO NOTHING RETURNING id";
     const USAGE: &str = "INSERT INTO usage (account_id, day, day_used, month, month_used, waiting)
         VALUES ($1, 0, 0, 0, 0, 0)";
     let NewAccount { name, email, plan, default_country, timezone } = new;
+    if !holds_plan(tx, &plan).await? {
+        return Ok(Err(AccountRefusal::PlanGone));
+    }
     let values = params![&name, &email, &plan, &default_country, &timezone, now];
-    let Some(mut row) = tx.query_one(INSERT, values).await? else { return Ok(None) };
+    let Some(mut row) = tx.query_one(INSERT, values).await? else {
+        return Ok(Err(AccountRefusal::EmailTaken));
+    };
     let id = AccountId(row.int()?);
     tx.execute(USAGE, params![id.0]).await?;
     keys::insert_key(tx, id, None, &key, now).await?;
     let created_at = whole_millis(now);
-    Ok(Some(Account {
-        id,
-        name,
-        email,
-        plan,
-        default_country,
-        timezone: timezone.into(),
-        created_at,
-    }))
+    let timezone = timezone.into();
+    Ok(Ok(Account { id, name, email, plan, default_country, timezone, created_at }))
+}
+
+/// Whether there is a plan, which then stays until this transaction ends: an account that gets it has one.
+async fn holds_plan(tx: &mut Tx, name: &str) -> SqlResult<bool> {
+    const HOLD: &str = "SELECT name FROM plans WHERE name = $1 FOR KEY SHARE";
+    Ok(tx.query_one(HOLD, params![name]).await?.is_some())
 }
 
 pub(crate) async fn account(tx: &mut Tx, id: AccountId) -> SqlResult<Option<Account>> {
@@ -127,13 +131,18 @@ pub(crate) async fn update_account(
     tx: &mut Tx,
     id: AccountId,
     patch: AccountPatch,
-) -> SqlResult<Option<UpdatedAccount>> {
+) -> SqlResult<Option<Result<Account, AccountRefusal>>> {
     const LOCK: &str = "SELECT id FROM accounts WHERE id = $1 FOR UPDATE";
     const TAKEN: &str = "SELECT id FROM accounts WHERE email = $1 AND id <> $2";
     const UPDATE: &str = "UPDATE accounts SET name = $2, email = $3, plan = $4,
         default_country = $5, timezone = $6 WHERE id = $1";
     tx.query(LOCK, params![id.0]).await?;
     let Some(account) = account(tx, id).await? else { return Ok(None) };
+    if let Some(plan) = &patch.plan
+        && !holds_plan(tx, plan).await?
+    {
+        return Ok(Some(Err(AccountRefusal::PlanGone)));
+    }
     let account = Account {
         name: patch.name.unwrap_or(account.name),
         email: patch.email.unwrap_or(account.email),
@@ -143,12 +152,12 @@ pub(crate) async fn update_account(
         ..account
     };
     if tx.query_one(TAKEN, params![&account.email, id.0]).await?.is_some() {
-        return Ok(Some(UpdatedAccount::EmailTaken));
+        return Ok(Some(Err(AccountRefusal::EmailTaken)));
     }
     let Account { name, email, plan, default_country, timezone, .. } = &account;
     tx.execute(UPDATE, params![id.0, name, email, plan, default_country, timezone.name()]).await?;
     tx.touch(Invalidation::Keys);
-    Ok(Some(UpdatedAccount::Updated(account)))
+    Ok(Some(Ok(account)))
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
@@ -226,8 +235,11 @@ pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
 }
 
 pub(crate) async fn delete_plan(tx: &mut Tx, name: String) -> SqlResult<bool> {
+    // What waits here sees in the next statement the accounts that have got the plan meanwhile.
+    const LOCK: &str = "SELECT name FROM plans WHERE name = $1 FOR UPDATE";
     const DELETE: &str = "DELETE FROM plans WHERE name = $1
         AND NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.plan = plans.name) RETURNING name";
+    tx.query(LOCK, params![&name]).await?;
     let deleted = tx.query(DELETE, params![&name]).await?;
     Ok(!deleted.is_empty())
 }

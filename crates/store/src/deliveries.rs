@@ -250,6 +250,19 @@ pub(crate) async fn deliveries(
     Ok(page_of(items, page.limit))
 }
 
+pub(crate) async fn failed_webhooks(
+    tx: &mut Tx,
+    account: AccountId,
+    after: Timestamp,
+) -> SqlResult<Vec<WebhookId>> {
+    const SELECT: &str = "SELECT id FROM webhooks WHERE account_id = $1
+        AND EXISTS (SELECT 1 FROM deliveries
+            WHERE webhook_id = webhooks.id AND state = 'dead' AND ended_at > $2)
+        ORDER BY id";
+    let rows = tx.query(SELECT, params![account.0, after]).await?;
+    rows.into_iter().map(|mut row| Ok(WebhookId(row.int()?))).collect()
+}
+
 /// The tries of a delivery, oldest first: the newest is written first, so that a bound cuts the oldest.
 pub(crate) async fn delivery_tries(
     tx: &mut Tx,

@@ -247,26 +247,23 @@ pub(crate) async fn devices_to_choose(
 
 pub(crate) async fn count_devices(
     tx: &mut Tx,
-    account: AccountId,
+    account: Option<AccountId>,
 ) -> SqlResult<Vec<(DeviceStatus, i64)>> {
-    const COUNT: &str =
-        "SELECT status, COUNT(*) FROM devices WHERE account_id = $1 GROUP BY status";
-    let rows = tx.query(COUNT, params![account.0]).await?;
-    let count = |mut row: Row| Ok((row.parsed(DeviceStatus::from_name)?, row.int()?));
-    rows.into_iter().map(count).collect()
+    const OF_ALL: &str = "SELECT status, COUNT(*) FROM devices GROUP BY status ORDER BY status";
+    const OF_ACCOUNT: &str = "SELECT status, COUNT(*) FROM devices WHERE account_id = $1
+        GROUP BY status ORDER BY status";
+    let rows = match account {
+        None => tx.query(OF_ALL, &[]).await?,
+        Some(account) => tx.query(OF_ACCOUNT, params![account.0]).await?,
+    };
+    let counted = |row: &mut Row| Ok((row.parsed(DeviceStatus::from_name)?, row.int()?));
+    Ok(tx.readable("devices", rows, counted))
 }
 
 pub(crate) async fn all_devices(tx: &mut Tx) -> SqlResult<Vec<Device>> {
     const SELECT: &str = select_devices!("ORDER BY number_id");
     let rows = tx.query(SELECT, &[]).await?;
     Ok(tx.readable("devices", rows, device_from))
-}
-
-pub(crate) async fn devices_by_status(tx: &mut Tx) -> SqlResult<Vec<(DeviceStatus, i64)>> {
-    const COUNT: &str = "SELECT status, count(*) FROM devices GROUP BY status ORDER BY status";
-    let rows = tx.query(COUNT, &[]).await?;
-    let counted = |row: &mut Row| Ok((row.parsed(DeviceStatus::from_name)?, row.int()?));
-    Ok(tx.readable("devices", rows, counted))
 }
 
 pub(crate) async fn update_device(

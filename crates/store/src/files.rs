@@ -11,7 +11,7 @@ use domain::message::Message;
 use jiff::Timestamp;
 
 use crate::messages::ids_json;
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params};
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json};
 
 /// Files ended in one transaction.
 const EXPIRED_ROWS_MAX: i64 = 500;
@@ -234,6 +234,14 @@ pub(crate) async fn stored(tx: &mut Tx, messages: Vec<MessageId>) -> SqlResult<V
     let ids = ids_json(messages.iter().map(|id| id.0))?;
     let rows = tx.query(SELECT, params![&ids]).await?;
     rows.into_iter().map(|mut row| row.int().map(MessageId)).collect()
+}
+
+/// Which of these names are those of files that came with messages which wait.
+pub(crate) async fn waiting(tx: &mut Tx, keys: Vec<String>) -> SqlResult<Vec<String>> {
+    const SELECT: &str = "SELECT blob_key FROM inline_media
+        WHERE blob_key IN (SELECT value FROM json_rows($1))";
+    let rows = tx.query(SELECT, params![&to_json(&keys)?]).await?;
+    rows.into_iter().map(|mut row| row.text()).collect()
 }
 
 /// Ends old files, and what accounts have had longest that have more bytes than they may.

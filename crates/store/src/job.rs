@@ -81,7 +81,7 @@ where
     }
 }
 
-/// Most bytes of texts and files in one group commit; a request with more has one of its own.
+/// Most bytes of texts in one group commit; a request with more has one of its own.
 pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
@@ -93,7 +93,7 @@ pub(crate) enum GroupItem {
 }
 
 impl GroupItem {
-    /// How many bytes of texts and files it brings.
+    /// How many bytes of texts it brings.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Accept(acceptance, _) => acceptance_bytes(acceptance),
@@ -105,10 +105,9 @@ impl GroupItem {
     }
 }
 
-/// The bytes of the texts and files of a request.
+/// The bytes of the texts of a request; its files are in the media store.
 pub(crate) fn acceptance_bytes(acceptance: &Acceptance) -> usize {
-    let size = QueueSize::of(&acceptance.messages);
-    usize::try_from(size.text_bytes.saturating_add(size.file_bytes)).unwrap_or(usize::MAX)
+    usize::try_from(QueueSize::of(&acceptance.messages).text_bytes).unwrap_or(usize::MAX)
 }
 
 /// The requests of a batch, by kind.

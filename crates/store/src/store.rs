@@ -19,6 +19,7 @@ use domain::ports::{
     MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
     OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult,
 };
+use domain::request_file::WaitingFile;
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -203,7 +204,10 @@ impl DeviceStore for SqlStore {
         run!(self.read, devices::devices_to_choose, account, limit)
     }
 
-    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+    async fn count_devices(
+        &self,
+        account: Option<AccountId>,
+    ) -> StoreResult<Vec<(DeviceStatus, i64)>> {
         run!(self.read, devices::count_devices, account)
     }
 
@@ -213,10 +217,6 @@ impl DeviceStore for SqlStore {
 
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         run!(self.read, devices::all_devices)
-    }
-
-    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>> {
-        run!(self.read, devices::devices_by_status)
     }
 
     async fn update_device(
@@ -357,7 +357,7 @@ impl MessageStore for SqlStore {
         run!(self.read, list::waiting_message, id)
     }
 
-    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>> {
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<WaitingFile>> {
         run!(self.read, list::inline_media, id)
     }
 

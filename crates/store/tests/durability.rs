@@ -19,6 +19,7 @@ use domain::ports::{
     AccountStore as _, MessageFilter, MessageStore as _, NodeStore as _, PageRequest,
     ProtocolStore as _, ProtocolWrite, Store, StoreResult,
 };
+use domain::request_file::{RequestFile, WaitingFile};
 use domain::webhook::EventKind;
 use rusqlite::Connection;
 use sqlx::{Connection as _, PgConnection};
@@ -150,7 +151,8 @@ async fn fill(store: Arc<dyn Store>) -> World {
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let media = Media { size: Some(3), ..Media::default() };
     let content = Content::File(File { kind: ContentKind::Document, caption: "".into(), media });
-    let with_file = NewMessage { content, inline_file: Some(vec![1, 2, 3]), ..world.text(5) };
+    let with_file =
+        NewMessage { content, inline_file: Some(RequestFile::of(&[1, 2, 3])), ..world.text(5) };
     let (account_id, device_id) = (world.account.id, None);
     let grant = NewGrant { account_id, device_id, messages: 2, expires_at: None };
     world.store.add_grant(grant, NOW).await.unwrap().unwrap();
@@ -170,7 +172,8 @@ async fn assert_filled(store: &dyn Store, world: &World) {
     assert_eq!(listed.len(), 5);
     let outbox = store.outbox().await.unwrap();
     assert_eq!(outbox.len(), 3);
-    assert_eq!(store.inline_media(outbox[2].id).await.unwrap(), Some(vec![1, 2, 3]));
+    let kept = WaitingFile::Blob(RequestFile::of(&[1, 2, 3]));
+    assert_eq!(store.inline_media(outbox[2].id).await.unwrap(), Some(kept));
     let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
     let [delivery] =
         store.pending_deliveries(webhook.id, &[], 9).await.unwrap().items.try_into().unwrap();

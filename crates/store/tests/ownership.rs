@@ -23,6 +23,7 @@ use domain::portal::Permission;
 use domain::ports::{
     CreatedUser, NewLink, NewPortalLink, NewSession, NewUser, ProtocolWrite, SecondFactor,
 };
+use domain::request_file::RequestFile;
 use domain::webhook::{EventKind, SealedSecret};
 use support::Database;
 use testkit::store_conformance::lists::incoming;
@@ -157,7 +158,8 @@ async fn fill(world: &World) {
     world.sent(1).await;
     let media = Media { size: Some(3), ..Media::default() };
     let content = Content::File(File { kind: ContentKind::Document, caption: "".into(), media });
-    let with_file = NewMessage { content, inline_file: Some(vec![1, 2, 3]), ..world.text(2) };
+    let with_file =
+        NewMessage { content, inline_file: Some(RequestFile::of(&[1, 2, 3])), ..world.text(2) };
     let mut request = world.request(vec![with_file]);
     request.idempotency = Some(idempotency(&world.device.id.to_string(), 1));
     new_messages(store.accept(request).await.unwrap());

@@ -20,7 +20,7 @@ use domain::webhook::Event;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::broadcast;
+use tokio::sync::{Barrier, broadcast};
 
 /// A recorded call of [`FakeDispatcher`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,7 @@ struct State {
     offer: Option<PairOffer>,
     refuses_pairing: bool,
     groups: Vec<Group>,
+    groups_together: Option<Arc<Barrier>>,
     group_answers: VecDeque<GroupAnswer>,
     ending: Ending,
     alive_at: Option<Timestamp>,
@@ -169,6 +170,11 @@ impl FakeDispatcher {
     /// The groups every device is in from now on.
     pub fn set_groups(&self, groups: Vec<Group>) {
         self.state().groups = groups;
+    }
+
+    /// Questions for the groups of devices are answered once `count` of them wait.
+    pub fn answer_groups_together(&self, count: usize) {
+        self.state().groups_together = Some(Arc::new(Barrier::new(count)));
     }
 
     /// What the next question about a group is answered; after the last, everything succeeds.
@@ -373,6 +379,10 @@ impl Dispatcher for FakeDispatcher {
     }
 
     async fn groups(&self, _: DeviceId) -> Result<Vec<Group>> {
+        let together = self.state().groups_together.clone();
+        if let Some(together) = together {
+            together.wait().await;
+        }
         Ok(self.state().groups.clone())
     }
 

@@ -33,14 +33,15 @@ use domain::policy::quota::Usage;
 use domain::policy::rate::{RateState, Taken};
 use domain::portal::PortalLink;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
-    CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, FormClaim,
-    FormHash, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox,
+    Acceptance, Accepted, AccountRefusal, AccountStore, AuditStore, ChatFilter, ChatStore,
+    CountedPage, CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore,
+    FormClaim, FormHash, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox,
     MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
     NewPortalLink, NewSession, NewUser, NodeStore, OldMessage, OutboxEntry, Page, PageRequest,
     PeopleStore, PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded, SecondFactor,
-    Store, StoreResult, UpdatedAccount, WebhookStore,
+    Store, StoreResult, WebhookStore,
 };
+use domain::request_file::WaitingFile;
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
     ReplayRange, SealNewSecret, Webhook, WebhookPatch,
@@ -160,10 +161,14 @@ macro_rules! delegate {
 }
 
 delegate!(AccountStore {
-    write create_account(account: NewAccount, key: NewKey, now: Timestamp) -> Option<Account>;
+    write create_account(
+        account: NewAccount, key: NewKey, now: Timestamp
+    ) -> Result<Account, AccountRefusal>;
     read account(id: AccountId) -> Option<Account>;
     read accounts(page: PageRequest) -> Page<Account>;
-    write update_account(id: AccountId, patch: AccountPatch) -> Option<UpdatedAccount>;
+    write update_account(
+        id: AccountId, patch: AccountPatch
+    ) -> Option<Result<Account, AccountRefusal>>;
     write delete_account(id: AccountId) -> bool;
     read plans() -> Vec<Plan>;
     read accounts_of_plan(name: &str) -> i64;
@@ -194,7 +199,6 @@ delegate!(DeviceStore {
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
     read device_by_id(id: DeviceId) -> Option<Arc<Device>>;
     read all_devices() -> Vec<Device>;
-    read devices_by_status() -> Vec<(DeviceStatus, i64)>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write restrict_device(
         id: DeviceId, until: Option<Timestamp>, now: Timestamp
@@ -204,7 +208,7 @@ delegate!(DeviceStore {
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
     read find_devices(account: AccountId, filter: &DeviceFilter, limit: u32) -> Vec<Device>;
     read devices_to_choose(account: AccountId, limit: u32) -> Vec<Device>;
-    read count_devices(account: AccountId) -> Vec<(DeviceStatus, i64)>;
+    read count_devices(account: Option<AccountId>) -> Vec<(DeviceStatus, i64)>;
     write delete_device(
         account: AccountId, id: DeviceId, now: Timestamp
     ) -> Option<Vec<Recorded>>;
@@ -233,7 +237,7 @@ delegate!(MessageStore {
     read outbox_of(account: AccountId, device: DeviceId) -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
     write record(progress: Vec<Progress>) -> Vec<Recorded>;
-    read inline_media(id: MessageId) -> Option<Vec<u8>>;
+    read inline_media(id: MessageId) -> Option<WaitingFile>;
     read counted_messages(
         account: AccountId, filter: &MessageFilter, offset: u32, limit: u32
     ) -> CountedPage<Message>;
@@ -282,6 +286,7 @@ delegate!(FileStore {
         message: MessageId, outcome: FileOutcome, account_max: u64, now: Timestamp
     ) -> Option<Vec<IncomingFile>>;
     read stored_files(messages: &[MessageId]) -> Vec<MessageId>;
+    read waiting_files(keys: &[String]) -> Vec<String>;
     write expire_files(before: Timestamp, account_max: u64) -> Vec<IncomingFile>;
 });
 
@@ -305,6 +310,7 @@ delegate!(WebhookStore {
     read deliveries(
         account: AccountId, webhook: WebhookId, state: Option<DeliveryState>, page: PageRequest
     ) -> Page<Delivery>;
+    read failed_webhooks(account: AccountId, after: Timestamp) -> Vec<WebhookId>;
     read delivery_tries(
         account: AccountId, webhook: WebhookId, delivery: DeliveryId
     ) -> Vec<DeliveryTry>;

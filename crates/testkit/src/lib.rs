@@ -7,6 +7,7 @@ pub mod entropy;
 pub mod fake_dispatcher;
 pub mod fake_outbound;
 pub mod flaky_store;
+pub mod memory_blobs;
 pub mod memory_store;
 pub mod no_files;
 pub mod plain_format;

@@ -36,6 +36,7 @@ use domain::ports::{
     FormHash, NewLink, PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, SecondFactor, Store,
     StoreResult,
 };
+use domain::request_file::RequestFile;
 use domain::webhook::{Delivery, DeliveryTry, Webhook};
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
@@ -54,7 +55,7 @@ struct State {
     keys: Vec<(KeyHash, Key)>,
     devices: Vec<Device>,
     waiting: BTreeMap<MessageId, Waiting>,
-    inline: BTreeMap<MessageId, Vec<u8>>,
+    inline: BTreeMap<MessageId, RequestFile>,
     grants: Vec<(AccountId, Grant)>,
     /// Those that were not redeemed yet.
     vouchers: Vec<NewVoucher>,

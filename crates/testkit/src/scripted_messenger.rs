@@ -66,6 +66,8 @@ pub enum Call {
     MarkRead(DeviceId, Vec<WhatsappId>),
     /// `reject_call`, with the call's id.
     RejectCall(DeviceId, String),
+    /// To ask until when the number may write to no strangers.
+    Restriction(DeviceId),
     /// What a group is asked.
     Group(DeviceId, GroupRequest),
 }
@@ -82,6 +84,7 @@ struct State {
     on_whatsapp: HashMap<PhoneNumber, bool>,
     groups: Vec<Group>,
     group_answer: Result<GroupAnswer, SendError>,
+    restriction: Result<Option<Timestamp>, SendError>,
     sent: Vec<(DeviceId, OutgoingMessage)>,
     calls: Vec<Call>,
     alive_at: Option<Timestamp>,
@@ -111,6 +114,7 @@ impl ScriptedMessenger {
             on_whatsapp: HashMap::new(),
             groups: Vec::new(),
             group_answer: Ok(GroupAnswer::Done),
+            restriction: Err(SendError::Temporary("WhatsApp does not answer".into())),
             sent: Vec::new(),
             calls: Vec::new(),
             alive_at: None,
@@ -167,6 +171,11 @@ impl ScriptedMessenger {
     /// What it answers to every question about a group.
     pub fn set_group_answer(&self, answer: Result<GroupAnswer, SendError>) {
         self.state().group_answer = answer;
+    }
+
+    /// What it answers when it is asked until when a number may write to no strangers (by default nothing).
+    pub fn set_restriction(&self, answer: Result<Option<Timestamp>, SendError>) {
+        self.state().restriction = answer;
     }
 
     /// What `pair` offers in place of a QR or a code.
@@ -434,6 +443,11 @@ impl Messenger for ScriptedMessenger {
         self.called(Call::MarkRead(device, ids.collect()));
         let is_connected = self.state().connected.contains(&device);
         is_connected.then_some(()).ok_or(SendError::NotConnected)
+    }
+
+    async fn restriction(&self, device: DeviceId) -> Result<Option<Timestamp>, SendError> {
+        self.called(Call::Restriction(device));
+        self.state().restriction.clone()
     }
 
     async fn reject_call(

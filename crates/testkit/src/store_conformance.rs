@@ -132,7 +132,7 @@ macro_rules! store_conformance {
                 the_tries_of_a_delivery_are_kept_and_bounded, deliveries_since_a_time_are_replayed,
                 deliveries_have_pages,
                 a_page_of_deliveries_ends_at_its_bytes, an_event_outlives_all_but_its_last_delivery,
-                old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
+                old_deliveries_are_cleaned_up, a_webhook_to_which_a_delivery_has_failed_is_found, unknown_deliveries_are_skipped;
             people: a_person_is_found_as_made, a_second_factor_is_used_up_once, people_are_tenant_separate, an_account_has_a_limit_of_people,
                 a_link_is_used_once_and_expires, a_session_is_begun_used_and_ended,
                 a_password_is_set_by_its_holder_or_by_a_link, a_role_is_given_anew,
@@ -147,7 +147,7 @@ macro_rules! store_conformance {
                 a_webhook_belongs_to_one_node, a_stale_node_writes_no_outcomes_of_posts,
                 new_messages_of_an_account_are_found,
                 nodes_share_the_requests_of_a_minute;
-            parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
+            parallel: a_plan_goes_or_stays_with_its_accounts, a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;
         );

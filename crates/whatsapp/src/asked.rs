@@ -96,7 +96,7 @@ pub(crate) async fn report(
 }
 
 async fn translated(client: &Client, found: &Resent, me: &Me) -> Option<IncomingMessage> {
-    let names = KnownNames::of_message(client, &found.info).await;
+    let names = KnownNames::of_message(client, &found.message, &found.info).await;
     let message = incoming::translate(&found.message, &found.info, me, &names)?;
     let is_part = found.info.source.is_from_me && outgoing::captioned(&found.info.id).is_some();
     let is_chat = !matches!(message.chat, ChatId::Other(_));

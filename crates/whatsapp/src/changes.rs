@@ -11,6 +11,7 @@ use waproto::whatsapp::message::protocol_message::Type;
 
 use crate::events::Me;
 use crate::incoming::{self, Names};
+use crate::mentions;
 
 /// A change of another message.
 pub(crate) struct Change {
@@ -32,7 +33,9 @@ pub(crate) fn read(
     let id = key.id.as_ref().filter(|id| !id.is_empty())?;
     let content = match protocol.r#type? {
         Type::MESSAGE_EDIT => {
-            let edited = incoming::content(protocol.edited_message.as_option()?)?;
+            let message = protocol.edited_message.as_option()?;
+            let mut edited = incoming::content(message)?;
+            mentions::show_numbers(&mut edited, incoming::unwrap(message), names);
             Content::Edit(edited.editable_text()?.clone())
         }
         Type::REVOKE => Content::Revoke,

@@ -79,14 +79,14 @@ impl Hook {
         let resent = recovery::resent(&inbound.message, &inbound.info, me);
         let mut read = Inbound::default();
         for resent in &resent {
-            let names = KnownNames::of_message(client, &resent.info).await;
+            let names = KnownNames::of_message(client, &resent.message, &resent.info).await;
             read.timers.extend(timer(&resent.message, &resent.info, &names));
             read.people.extend(incoming::people(&resent.info, &names));
             read.messages.extend(resent.translate(&self.awaited, me, &names));
         }
         if resent.is_empty() {
             let (message, info) = (&inbound.message, &inbound.info);
-            let names = KnownNames::of_message(client, info).await;
+            let names = KnownNames::of_message(client, message, info).await;
             read.timers.extend(timer(message, info, &names));
             read.people.extend(incoming::people(info, &names));
             let polls = PollStore { store: &self.shared.sessions, device: self.device };

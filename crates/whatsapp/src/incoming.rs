@@ -23,6 +23,7 @@ use crate::contacts;
 use crate::download;
 use crate::events::Me;
 use crate::limits::WRAPPERS_MAX;
+use crate::mentions;
 use crate::message_context::context;
 use crate::structured;
 
@@ -50,6 +51,7 @@ pub(crate) fn translate(
     }
     let context = context(unwrap(message), me, names);
     let mut content = content(message)?;
+    mentions::show_numbers(&mut content, unwrap(message), names);
     download::describe(&mut content, unwrap(message), info);
     with_content(content, context, info, me, names)
 }

@@ -483,14 +483,15 @@ fn what_a_message_refers_to_is_kept() {
         [("628111@s.whatsapp.net", true), ("628222@s.whatsapp.net", false)]
     {
         let answer = m::ExtendedTextMessage {
-            text: some("x"),
+            text: some("@77, @628333 and @777"),
             context_info: MessageField::some(info_of(participant)),
             ..Default::default()
         };
         let answer =
             wa::Message { extended_text_message: MessageField::some(answer), ..Default::default() };
-        let context =
-            translate(&answer, &source(), &me(), &Book(&[("77", "628777")])).unwrap().context;
+        let read = translate(&answer, &source(), &me(), &Book(&[("77", "628777")])).unwrap();
+        assert_eq!(read.content.text(), "@628777, @628333 and @777");
+        let context = read.context;
         let quote = context.reply_to.unwrap();
         assert_eq!((quote.whatsapp_id.as_str(), quote.is_ours), ("3EB0FF", Some(is_ours)));
         assert_eq!(quote.sender.is_none(), is_ours);

@@ -2,16 +2,33 @@
 
 use wacore::types::message::MessageInfo;
 use wacore_binary::Jid;
+use waproto::whatsapp as wa;
 use whatsapp_rust::Client;
 
 use crate::incoming::Names;
+use crate::limits::MENTIONS_NAMED_MAX;
+use crate::mentions;
 
 /// The names of a few people, looked up beforehand.
 pub(crate) struct KnownNames(Vec<(String, String)>);
 
 impl KnownNames {
-    pub(crate) async fn of_message(client: &Client, info: &MessageInfo) -> Self {
+    pub(crate) async fn of_envelope(client: &Client, info: &MessageInfo) -> Self {
         Self::of(client, &[&info.source.chat, &info.source.sender]).await
+    }
+
+    /// Those of its envelope, and of the people whom it mentions.
+    pub(crate) async fn of_message(
+        client: &Client,
+        message: &wa::Message,
+        info: &MessageInfo,
+    ) -> Self {
+        let mentioned = mentions::people(message);
+        let by_lid = mentioned.iter().filter(|jid| jid.server.is_lid_family());
+        let of_envelope = [&info.source.chat, &info.source.sender];
+        let jids: Vec<&Jid> =
+            of_envelope.into_iter().chain(by_lid.take(MENTIONS_NAMED_MAX)).collect();
+        Self::of(client, &jids).await
     }
 
     /// Those of people by any of their addresses.

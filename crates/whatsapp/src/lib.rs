@@ -53,6 +53,7 @@ mod incoming;
 mod known_names;
 mod limits;
 mod liveness;
+mod mentions;
 mod message_context;
 mod messenger;
 mod network;

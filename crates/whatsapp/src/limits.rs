@@ -139,6 +139,9 @@ pub(crate) const IDENTITIES_PER_REPORT_MAX: usize = 200;
 /// People of one device who are remembered as reported.
 pub(crate) const IDENTITIES_REPORTED_MAX: usize = 20_000;
 
+/// Most people whom a message that came in mentions by LID and whose numbers are looked up.
+pub(crate) const MENTIONS_NAMED_MAX: usize = 64;
+
 /// How long WhatsApp's answer is used until when a number may write to no strangers.
 pub(crate) const RESTRICTION_KEPT: Duration = Duration::from_secs(5);
 /// How long such a restriction is taken to last when WhatsApp does not say.

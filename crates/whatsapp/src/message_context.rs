@@ -20,23 +20,26 @@ pub(crate) fn context(message: &wa::Message, me: &Me, names: &impl Names) -> Con
         return Context { reply_to, ..Context::default() };
     }
     let Some(info) = context_info(message) else { return Context::default() };
-    let person = |jid: &String| {
-        let jid: Jid = jid.parse().ok()?;
-        if !is_users(&jid) {
-            return None;
-        }
+    let person = |jid: Jid| {
         let Address { phone, lid } = address(Some(&jid), None, names);
         phone.map(|phone| phone.as_str().to_owned()).or(lid.map(|lid| lid.as_str().to_owned()))
     };
     Context {
         reply_to: quote(info, me, names),
         mentions: Mentions {
-            people: info.mentioned_jid.iter().take(MENTIONS_MAX).filter_map(person).collect(),
+            people: mentioned(message).into_iter().filter_map(person).collect(),
             all: info.non_jid_mentions.unwrap_or_default() > 0,
         },
         is_forwarded: info.is_forwarded == Some(true),
         ..Context::default()
     }
+}
+
+/// The people whom a message mentions, which is out of its envelopes.
+pub(crate) fn mentioned(message: &wa::Message) -> Vec<Jid> {
+    let info = context_info(message).into_iter();
+    let jids = info.flat_map(|info| &info.mentioned_jid).take(MENTIONS_MAX);
+    jids.filter_map(|jid| jid.parse::<Jid>().ok()).filter(is_users).collect()
 }
 
 /// Whether an address can be a person's: its writer decides what is in it.

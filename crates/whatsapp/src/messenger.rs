@@ -40,6 +40,7 @@ use crate::errors;
 use crate::groups;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
 use crate::liveness;
+use crate::mentions;
 use crate::outgoing::{self, Surroundings};
 use crate::pairing::{Pairing, Purpose};
 use crate::passkey::Challenge;
@@ -156,26 +157,33 @@ impl WhatsappMessenger {
         if message.expires_at.is_some_and(|at| at.as_millisecond() <= now_ms) {
             return Err(SendError::Expired);
         }
-        let refers = message.context.reply_to.is_some();
+        let OutgoingMessage { chat, mut content, mut context, preview, .. } = message;
+        let names_people = !context.mentions.people.is_empty();
+        let refers = names_people || context.reply_to.is_some();
         let by_lid = to.is_lid()
             || (refers && to.is_group() && self.group_is_by_lid(device, &client, &to).await);
+        if names_people && to.is_group() {
+            let people = &context.mentions.people;
+            let names = mentions::names_in_group(&client, &to, people, by_lid).await;
+            mentions::rename(&mut content, &mut context, &names);
+        }
         let own = client.lid().filter(|_| by_lid).or_else(|| client.pn());
         let around = Surroundings {
             to: &to,
             by_lid,
             own: own.map(|jid| jid.to_non_ad()),
-            context: message.context,
-            preview: message.preview,
+            context,
+            preview,
             poll_secret: poll_secret(&client, &id),
             now_ms,
         };
-        let parts = outgoing::messages(&id, message.content, uploaded, &around);
+        let parts = outgoing::messages(&id, content, uploaded, &around);
         let parts = parts.ok_or_else(errors::unsupported_content)?;
-        let is_group = message.chat.is_group();
+        let is_group = chat.is_group();
         let stored = TimerStore { store: &self.shared.sessions, device };
         let timers = self.slot(device).online.timers.clone();
-        let timer = timers.of(&stored, &client, &message.chat, &to).await;
-        if let ChatId::Group(group) = &message.chat {
+        let timer = timers.of(&stored, &client, &chat, &to).await;
+        if let ChatId::Group(group) = &chat {
             for (id, _) in &parts {
                 forget_key_holders(device, &client, group, id).await;
             }
@@ -402,6 +410,15 @@ impl Messenger for WhatsappMessenger {
         let chat = self.typing_address(device, &client, &before.chat).await;
         let chat = chat.ok_or_else(errors::invalid_recipient)?;
         asked::ask(&client, &slot.online.asked, &chat, before, count).await
+    }
+
+    async fn restriction(
+        &self,
+        device: DeviceId,
+    ) -> std::result::Result<Option<Timestamp>, SendError> {
+        let (slot, client) = (self.slot(device), self.client(device)?);
+        let answer = slot.online.restrictions.ask(&client).await;
+        answer.ok_or_else(|| SendError::Temporary("WhatsApp did not answer in time".into()))
     }
 
     async fn reject_call(

@@ -1,4 +1,5 @@
-//! Until when WhatsApp lets a number write to no strangers: asked when a message to one was refused.
+//! Until when WhatsApp lets a number write to no strangers: asked when a message to one was refused, and while
+//! that lasts.
 
 use std::time::Duration;
 
@@ -25,20 +26,24 @@ impl Restrictions {
         }
         let asked = timeout(LOOK_UP_MAX, client.mex().fetch_reachout_timelock()).await;
         let now_s = wacore::time::now_secs();
-        let answer = ends_at(&asked.ok()?.ok()?, now_s);
+        let known = last.and_then(|(_, answer)| answer);
+        let answer = ends_at(&asked.ok()?.ok()?, known, now_s);
         *last = Some((Instant::now(), answer));
         Some(answer)
     }
 }
 
-/// When a restriction ends; `None` when there is none.
-fn ends_at(lock: &ReachoutTimelock, now_s: i64) -> Option<Timestamp> {
+/// When a restriction ends; `None` when there is none. Where WhatsApp does not say, each answer would move the
+/// end: it stays where it is known to be.
+fn ends_at(lock: &ReachoutTimelock, known: Option<Timestamp>, now_s: i64) -> Option<Timestamp> {
     if lock.is_active != Some(true) {
         return None;
     }
     let ends_s = lock.time_enforcement_ends.as_ref().and_then(|ends| ends.parse::<i64>().ok());
-    let unknown = Duration::as_secs(&RESTRICTION_UNKNOWN).cast_signed();
-    Timestamp::from_second(ends_s.filter(|s| *s > 0).unwrap_or(now_s + unknown)).ok()
+    let known_s = known.map(Timestamp::as_second).filter(|until| *until > now_s);
+    let unknown_s = now_s + Duration::as_secs(&RESTRICTION_UNKNOWN).cast_signed();
+    let ends_s = ends_s.filter(|s| *s > 0).or(known_s);
+    Timestamp::from_second(ends_s.unwrap_or(unknown_s)).ok()
 }
 
 #[cfg(test)]
@@ -60,7 +65,11 @@ mod tests {
             (Some(false), Some("1770000000"), None),
             (None, Some("1770000000"), None),
         ] {
-            assert_eq!(ends_at(&lock(is_active, ends), 1), expected, "{is_active:?} {ends:?}");
+            let found = ends_at(&lock(is_active, ends), None, 1);
+            assert_eq!(found, expected, "{is_active:?} {ends:?}");
         }
+        let asked_again = |known| ends_at(&lock(Some(true), None), at(known), 100);
+        assert_eq!(asked_again(500), at(500), "the end does not move");
+        assert_eq!(asked_again(100), at(86_500), "that one is over");
     }
 }

@@ -24,11 +24,12 @@ impl QueueSize {
     /// The size of messages that are to be accepted.
     pub fn of(messages: &[NewMessage]) -> Self {
         let bytes = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let file = |new: &NewMessage| new.inline_file.as_ref().map_or(0, Vec::len);
+        let files = messages.iter().filter_map(|new| new.inline_file.as_ref());
+        let file_bytes: u64 = files.map(|file| file.size).sum();
         Self {
             messages: bytes(messages.len()),
             text_bytes: bytes(messages.iter().map(|new| new.content.text().len()).sum()),
-            file_bytes: bytes(messages.iter().map(file).sum()),
+            file_bytes: i64::try_from(file_bytes).unwrap_or(i64::MAX),
         }
     }
 

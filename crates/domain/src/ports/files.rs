@@ -1,4 +1,4 @@
-//! Ports for files that come in: their rows, their bytes, and their addresses.
+//! Ports for files that come in, and for those that come with requests: their rows, their bytes, and their addresses.
 
 use std::io;
 use std::ops::Range;
@@ -17,6 +17,17 @@ use crate::media::TempMedia;
 #[derive(Debug, thiserror::Error)]
 #[error("media store: {0}")]
 pub struct BlobError(pub String);
+
+/// Why the media store has not kept a file.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// Its disk is full.
+    #[error("media store: no space is left")]
+    DiskFull,
+    /// It cannot be reached or written to.
+    #[error(transparent)]
+    Failed(#[from] BlobError),
+}
 
 /// Which part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +73,8 @@ pub trait BlobStore: Send + Sync {
     async fn draft(&self) -> Result<TempMedia, BlobError>;
     /// Keeps a draft under a name, in place of what has it; durable when this returns.
     async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError>;
+    /// Keeps these bytes under a name, likewise.
+    async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), NotKept>;
     /// Opens a file, or a part of it; `None` when there is none.
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError>;
     /// Removes a file, if it is there.
@@ -72,7 +85,7 @@ pub trait BlobStore: Send + Sync {
     fn older_than(&self, at: Timestamp) -> BoxStream<'static, Result<String, BlobError>>;
 }
 
-/// Rows of files that came in. They are made with their messages by
+/// Rows of files. Those of files that came in are made with their messages by
 /// [`MessageStore::receive`](super::MessageStore::receive).
 #[async_trait]
 pub trait FileStore: Send + Sync {
@@ -112,6 +125,8 @@ pub trait FileStore: Send + Sync {
     ) -> StoreResult<Option<Vec<IncomingFile>>>;
     /// Which of these files are stored.
     async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>>;
+    /// Which of these names are those of files that came with messages which wait, of whatever account.
+    async fn waiting_files(&self, keys: &[String]) -> StoreResult<Vec<String>>;
     /// Ends files that came in before `before`, and those that accounts with more than `account_max` bytes
     /// have had longest, as gone: a bounded number of those, whose bytes may be removed now.
     async fn expire_files(

@@ -19,6 +19,7 @@ use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::policy::queue::{QueueFull, QueueLimits};
 use crate::policy::quota::Period;
+use crate::request_file::WaitingFile;
 use crate::webhook::Event;
 
 /// What makes a repeated request recognisable.
@@ -208,6 +209,8 @@ pub struct Recorded {
     pub message: Message,
     /// The events it caused.
     pub events: Vec<Event>,
+    /// Whether it has come in and was not known before: what is changed or recovered was.
+    pub is_new: bool,
 }
 
 /// Messages that were accepted with one request.
@@ -290,7 +293,7 @@ pub trait MessageStore: Send + Sync {
         device: DeviceId,
     ) -> StoreResult<Vec<OutboxEntry>>;
     /// The file that came with a waiting message.
-    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>>;
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<WaitingFile>>;
     /// One waiting message, whole; `None` when it does not wait any more.
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>>;
     /// Records what happened to waiting messages of a device. Unknown ids and steps that change

@@ -187,6 +187,13 @@ pub trait Messenger: Send + Sync {
     ) -> std::result::Result<Option<u64>, SendError> {
         Err(SendError::NotConnected)
     }
+    /// Asks WhatsApp until when the number may write to no strangers; `None` when it may.
+    async fn restriction(
+        &self,
+        _device: DeviceId,
+    ) -> std::result::Result<Option<Timestamp>, SendError> {
+        Err(SendError::NotConnected)
+    }
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
     /// Shows or changes a group. Fails for good with [`Failure::GROUP_NOT_AVAILABLE`] when there is none

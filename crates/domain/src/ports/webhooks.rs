@@ -63,6 +63,12 @@ pub trait WebhookStore: Send + Sync {
         state: Option<DeliveryState>,
         page: PageRequest,
     ) -> StoreResult<Page<Delivery>>;
+    /// The webhooks of an account to which a delivery has failed for good after that time, by id.
+    async fn failed_webhooks(
+        &self,
+        account: AccountId,
+        after: Timestamp,
+    ) -> StoreResult<Vec<WebhookId>>;
     /// The tries of a delivery, oldest first. Of many the last ones are kept.
     async fn delivery_tries(
         &self,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::AccountId;
 use crate::key::{KeyKind, Secret};
 use crate::plan::{DEFAULT_PLAN, Plan};
-use crate::ports::{Page, PageRequest, UpdatedAccount};
+use crate::ports::{AccountRefusal, Page, PageRequest};
 use crate::scope::Scope;
 
 /// The country code a leading zero stands for, unless an account says otherwise.
@@ -53,7 +53,7 @@ impl Core {
         };
         let (secret, key) = self.new_secret(KeyKind::Account, "first key");
         let created = self.store.create_account(account, key, self.clock.now()).await?;
-        let account = created.ok_or(Error::Conflict(EMAIL_TAKEN))?;
+        let account = created.map_err(refused)?;
         self.note_in(principal, Some(account.id), Action::AccountCreated, named(&account)).await;
         Ok((account, secret))
     }
@@ -130,11 +130,11 @@ impl Core {
             timezone: patch.timezone.map(|zone| check_timezone(&zone)).transpose()?,
         };
         match self.store.update_account(id, patch).await? {
-            Some(UpdatedAccount::Updated(account)) => {
+            Some(Ok(account)) => {
                 self.note_in(principal, Some(id), Action::AccountChanged, named(&account)).await;
                 Ok(account)
             }
-            Some(UpdatedAccount::EmailTaken) => Err(Error::Conflict(EMAIL_TAKEN)),
+            Some(Err(refusal)) => Err(refused(refusal)),
             None => Err(Error::NotFound("account")),
         }
     }
@@ -233,11 +233,14 @@ impl Core {
         if name == DEFAULT_PLAN {
             return Err(Error::Conflict("accounts made without a plan get this one: it stays"));
         }
-        if self.store.accounts_of_plan(name).await? > 0 {
-            return Err(Error::Conflict("accounts have this plan: give them another one first"));
+        if !self.store.delete_plan(name).await? {
+            if self.store.accounts_of_plan(name).await? > 0 {
+                return Err(Error::Conflict(
+                    "accounts have this plan: give them another one first",
+                ));
+            }
+            return Err(Error::NotFound("plan"));
         }
-        let is_deleted = self.store.delete_plan(name).await?;
-        is_deleted.then_some(()).ok_or(Error::NotFound("plan"))?;
         self.note(principal, Action::PlanDeleted, name).await;
         Ok(())
     }
@@ -257,7 +260,14 @@ fn named(account: &Account) -> String {
     format!("{} {}", account.id, account.name)
 }
 
-const EMAIL_TAKEN: &str = "another account has this email address";
+fn refused(refusal: AccountRefusal) -> Error {
+    match refusal {
+        AccountRefusal::EmailTaken => Error::Conflict("another account has this email address"),
+        AccountRefusal::PlanGone => {
+            Error::invalid("plan", "was deleted just now: choose another one")
+        }
+    }
+}
 
 pub(super) fn check_email(email: &str) -> Result<String> {
     let email = email.trim().to_lowercase();

@@ -1,9 +1,12 @@
 //! The delivery log of a webhook, and delivering again what has ended.
 
+use jiff::Timestamp;
+
 use super::{Core, Principal};
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, WebhookId};
 use crate::ports::{Page, PageRequest, WebhookRequest};
+use crate::scope::Scope;
 use crate::webhook::{Delivery, DeliveryState, DeliveryTry, REPLAYED_MAX, ReplayRange};
 
 impl Core {
@@ -22,6 +25,22 @@ impl Core {
         let mut page = self.store.deliveries(webhook.account_id, id, state, page).await?;
         page.items.iter_mut().for_each(|delivery| delivery.event.link_file(&*self.links));
         Ok(page)
+    }
+
+    /// The caller's webhooks to which a delivery has failed for good after that time.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator and for device tokens.
+    pub async fn failed_webhooks(
+        &self,
+        principal: &Principal,
+        after: Timestamp,
+    ) -> Result<Vec<WebhookId>> {
+        principal.require(Scope::Manage)?;
+        if principal.caller.bound_device().is_some() {
+            return Err(Error::Forbidden);
+        }
+        Ok(self.store.failed_webhooks(principal.account_id()?, after).await?)
     }
 
     /// Delivers again what was delivered or is a dead letter.

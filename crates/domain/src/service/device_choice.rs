@@ -59,7 +59,7 @@ impl Core {
         if principal.caller.bound_device().is_some() {
             return Err(Error::Forbidden);
         }
-        let counts = self.store.count_devices(principal.account_id()?).await?;
+        let counts = self.store.count_devices(Some(principal.account_id()?)).await?;
         let sum = |is_counted: &dyn Fn(DeviceStatus) -> bool| {
             let counted = counts.iter().filter(|(status, _)| is_counted(*status));
             counted.map(|(_, count)| count).sum()

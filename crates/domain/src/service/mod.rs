@@ -25,6 +25,7 @@ mod pairing;
 mod passwords;
 mod people;
 mod portal;
+mod request_files;
 mod resend;
 mod second_factor;
 mod send;
@@ -96,7 +97,7 @@ pub struct CoreParts {
     pub formats: Arc<dyn EventFormats>,
     /// What keeps secrets unreadable.
     pub sealer: Arc<dyn SecretCipher>,
-    /// Where files that came in are kept.
+    /// Where files that came in are kept, and those that came with requests.
     pub blobs: Arc<dyn BlobStore>,
     /// The addresses of those files.
     pub links: Arc<dyn MediaLinks>,

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::content::LastText;
 use super::context::Reference;
+use super::request_files::UnkeptFile;
 use super::{Core, Principal};
 use crate::account::Account;
 use crate::content::ContentRequest;
@@ -21,6 +22,7 @@ use crate::plan::{Feature, Plan};
 use crate::policy::queue::QueueLimits;
 use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
 use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry};
+use crate::request_file::{RequestFile, blob_key};
 use crate::scope::Scope;
 
 /// Longest idempotency key, in characters.
@@ -167,8 +169,8 @@ impl Core {
         principal.require(Scope::Send)?;
         let now = self.clock.now();
         let account = principal.account()?;
-        let messages = match self.new_messages(principal, requests, now).await {
-            Ok(messages) => messages,
+        let (messages, keys) = match self.prepare(principal, requests, now).await {
+            Ok(prepared) => prepared,
             // Who may use the device is settled before the key is looked up: a token learns nothing
             // of the requests of its account's other devices.
             Err(refusal) if is_of_another_device(principal, &refusal.error) => return Err(refusal),
@@ -180,7 +182,28 @@ impl Core {
                 return Ok(self.announce(earlier)?);
             }
         };
-        Ok(self.accept(principal, messages, idempotency, now).await?)
+        let accepted = self.accept(principal, messages, idempotency, now).await;
+        let is_refused = match &accepted {
+            Ok(accepted) => accepted.is_repeat,
+            // The messages may be there in spite of it; if they are not, the files are swept away later.
+            Err(Error::Store(_)) => false,
+            Err(_) => true,
+        };
+        if is_refused {
+            self.drop_request_files(keys).await;
+        }
+        Ok(accepted?)
+    }
+
+    /// Checks messages and puts their files into the media store; also returns the names of those.
+    async fn prepare(
+        &self,
+        principal: &Principal,
+        requests: Vec<SendRequest>,
+        now: Timestamp,
+    ) -> Result<(Vec<NewMessage>, Vec<String>), SendRefusal> {
+        let (messages, files) = self.new_messages(principal, requests, now).await?;
+        Ok((messages, self.keep_request_files(files).await?))
     }
 
     /// Makes checked messages durable and gives them to their queues.
@@ -220,9 +243,9 @@ impl Core {
         principal: &Principal,
         requests: Vec<SendRequest>,
         now: Timestamp,
-    ) -> Result<Vec<NewMessage>, SendRefusal> {
+    ) -> Result<(Vec<NewMessage>, Vec<UnkeptFile>), SendRefusal> {
         let (account, plan) = (principal.account()?, principal.plan()?);
-        let mut messages = Vec::with_capacity(requests.len());
+        let (mut messages, mut files) = (Vec::with_capacity(requests.len()), Vec::new());
         let (mut read, mut last) = (BTreeMap::new(), LastText::default());
         for (index, mut request) in requests.into_iter().enumerate() {
             if index > 0 && index % CHECKED_AT_ONCE == 0 {
@@ -233,15 +256,18 @@ impl Core {
                 Ok(device) => self.new_message(device, account, request, now, &mut last).await,
                 Err(error) => Err(error),
             };
-            let message = message.and_then(|message| check_features(message, plan));
-            messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
+            let checked = message.and_then(|(new, file)| Ok((check_features(new, plan)?, file)));
+            let (message, file) =
+                checked.map_err(|error| SendRefusal { index: Some(index), error })?;
+            messages.push(message);
+            files.extend(file);
         }
         let is_to_many = messages.windows(2).any(|pair| pair[0].chat != pair[1].chat);
         if is_to_many && !plan.has(Feature::Broadcast) {
             return Err(Error::FeatureMissing(Feature::Broadcast).into());
         }
         self.require_room().await?;
-        Ok(messages)
+        Ok((messages, files))
     }
 
     pub(super) fn announce(&self, accepted: Accepted) -> Result<AcceptedMessages> {
@@ -265,11 +291,11 @@ impl Core {
         mut request: SendRequest,
         now: Timestamp,
         last: &mut LastText,
-    ) -> Result<NewMessage> {
+    ) -> Result<(NewMessage, Option<UnkeptFile>)> {
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
         let country = &account.default_country;
-        let (content, inline_file) =
+        let (content, bytes) =
             self.check_content(std::mem::take(&mut request.content), country, last)?;
         let refers = Reference {
             to: recipient.clone().into(),
@@ -288,20 +314,25 @@ impl Core {
         if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
             return Err(Error::invalid("priority", "must be -100 to 100"));
         }
-        Ok(NewMessage {
+        let whatsapp_id = WhatsappId::from_random(self.random());
+        let inline_file = bytes.as_deref().map(RequestFile::of);
+        let file = bytes
+            .map(|bytes| UnkeptFile { key: blob_key(account.id, device_id, &whatsapp_id), bytes });
+        let message = NewMessage {
             device_id,
             chat: recipient.into(),
             content,
             context,
             inline_file,
-            whatsapp_id: WhatsappId::from_random(self.random()),
+            whatsapp_id,
             typing: request.typing.unwrap_or(true),
             priority,
             due_at,
             is_scheduled: due_at > now,
             expires_at,
             retry_interval_s: request.retry_interval_s,
-        })
+        };
+        Ok((message, file))
     }
 
     /// The id of the device that sends. `read` holds the devices that earlier messages of the same

@@ -134,7 +134,7 @@ impl Connection {
     }
 
     /// Until when it may write to no strangers, as last written.
-    fn restricted_until(&self) -> Option<Timestamp> {
+    pub(super) fn restricted_until(&self) -> Option<Timestamp> {
         self.device.as_ref()?.restricted_until
     }
 
@@ -232,16 +232,6 @@ impl DeviceTask {
         }
     }
 
-    /// WhatsApp takes first contacts of the number, or does not until then.
-    fn restricted(&mut self, until: Option<Timestamp>) {
-        let now = self.now();
-        self.outbox.queue_mut().restrict(until, now);
-        if self.connection.restricted_until() != until {
-            tracing::info!(until = ?until.map(|at| at.to_string()), "the number is restricted");
-            self.records.push(Write::Restriction(until, now));
-        }
-    }
-
     /// Numbers and LIDs are one person's each.
     pub(super) fn identified(&mut self, identities: &[Identity]) {
         let now = self.now();
@@ -317,6 +307,7 @@ impl DeviceTask {
         }
         self.connection.end_turn();
         self.connection.banned_until = None;
+        self.restriction.begin_connection();
         let now = self.now();
         self.outbox.queue_mut().connected(now);
         if !self.connection.is_connected() {
@@ -446,16 +437,6 @@ impl DeviceTask {
         if is_pairing {
             self.start_pairing(false);
         }
-    }
-
-    /// A restriction is durable, or its end.
-    pub(super) fn restriction_written(&mut self, moved: Option<&MovedDevice>) {
-        let Some(MovedDevice { device, events }) = moved else {
-            self.gone();
-            return;
-        };
-        self.context.emit(events);
-        self.connection.set_device(device.clone());
     }
 
     /// The device changes its state; written down, then shown.

@@ -15,12 +15,14 @@ use domain::error::StoreError;
 use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, MessageId};
 use domain::media::{FileFacts, MediaWish, ReadyMedia};
-use domain::message::{ContentKind, Failure, Message};
+use domain::message::{ContentKind, Message};
 use domain::ports::FileError;
+use domain::request_file::blob_key;
 
 use super::DeviceTask;
 use super::jobs::Done;
 use crate::context::EngineContext;
+use crate::request_files;
 use crate::timing::within;
 
 /// Most files that are being prepared, or are ready and not submitted: what bounds the disk. How many
@@ -32,7 +34,7 @@ const FILES_PER_ACCOUNT_MAX: usize = 16;
 const DOWNLOADS_MAX: usize = 16;
 /// The same of one account.
 const DOWNLOADS_PER_ACCOUNT_MAX: usize = 4;
-/// Most files that are read from the store at a time: each is in memory as a whole.
+/// Most files that are read from the media store at a time: each is in memory as a whole.
 const READS_MAX: usize = 2;
 /// The same of one account.
 const READS_PER_ACCOUNT_MAX: usize = 1;
@@ -205,9 +207,9 @@ async fn prepare(context: &EngineContext, message: Message) -> Result<ReadyFile,
     } else {
         let _read = limits.reads.acquire(account).await;
         let permit = limits.files.acquire(account).await;
-        let gone = || Failure::new(Failure::MEDIA, "the file is not there any more");
-        let bytes = context.store().inline_media(message.id).await?;
-        let bytes = bytes.ok_or_else(|| FileError::Permanent(gone()))?;
+        let key = blob_key(account, message.device_id, &message.whatsapp_id);
+        let bytes = request_files::read(context, message.id, &key);
+        let bytes = within(FETCH_WAIT, bytes).await.unwrap_or_else(|| Ok(Err(late())))??;
         (in_time(FETCH_WAIT, context.outbound().keep(bytes)).await?, permit)
     };
     let _conversion = match wish.kind {
@@ -226,6 +228,9 @@ async fn in_time<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, FileError>>,
 ) -> Result<T, FileError> {
-    let late = || Err(FileError::Temporary("making the file ready took too long".to_owned()));
-    within(limit, work).await.unwrap_or_else(late)
+    within(limit, work).await.unwrap_or_else(|| Err(late()))
+}
+
+fn late() -> FileError {
+    FileError::Temporary("making the file ready took too long".to_owned())
 }

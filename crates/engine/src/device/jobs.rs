@@ -3,6 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
 use domain::device::PairOffer;
@@ -34,6 +35,8 @@ pub(super) enum Done {
     ConnectTurn(OwnedSemaphorePermit),
     /// The messenger was asked to connect.
     ConnectAsked(Result<()>),
+    /// WhatsApp was asked until when it takes no first contacts.
+    RestrictionAsked(std::result::Result<Option<Timestamp>, SendError>),
     /// The messenger was asked to pair the device, for the n-th time.
     PairAsked(u64, Result<()>),
     /// WhatsApp took the answer to its challenge, or did not.

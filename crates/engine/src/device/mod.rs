@@ -5,7 +5,7 @@
 //!
 //! - `inbox`: what comes from outside; `jobs`: what was begun and has not ended.
 //! - `outbox`: the queue and the messages in flight (`sending`, `files`, `receipts`).
-//! - `connection` (with `requests`) and `pairing` (with `passkey`): the device itself; `deletion`: its end.
+//! - `connection` (with `requests` and `restriction`) and `pairing` (with `passkey`): the device itself; `deletion`: its end.
 //! - `records`: what is still to be written down; `waits`: requests that wait for a message.
 //! - `task_loop` runs it all. The registry above starts tasks; a task knows nothing of it.
 
@@ -25,6 +25,7 @@ mod receipts;
 mod records;
 mod reports;
 mod requests;
+mod restriction;
 mod sending;
 mod settings;
 mod task_loop;
@@ -45,6 +46,7 @@ use outbox::Outbox;
 use pairing::Pairing;
 use records::Records;
 use requests::ConnectRequests;
+use restriction::RestrictionAsks;
 use waits::Waits;
 
 pub(crate) use connection::CLOSED_HERE_CODE;
@@ -94,6 +96,7 @@ pub(crate) struct DeviceTask {
     outbox: Outbox,
     connection: Connection,
     requests: ConnectRequests,
+    restriction: RestrictionAsks,
     pairing: Pairing,
     records: Records,
     waits: Waits,
@@ -117,6 +120,7 @@ impl DeviceTask {
             outbox: Outbox::new(context.clone()),
             connection: Connection::new(context.clone(), account),
             requests: ConnectRequests::default(),
+            restriction: RestrictionAsks::default(),
             pairing: Pairing::default(),
             records: Records::default(),
             waits: Waits::default(),

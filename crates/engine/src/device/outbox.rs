@@ -1,5 +1,6 @@
 //! The messages of a device that wait or are in flight.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use domain::chat::ChatId;
 use domain::ids::MessageId;
 use domain::media::FileFacts;
 use domain::message::{Message, Waiting};
-use domain::ports::SendError;
+use domain::ports::{Progress, SendError};
 
 use super::files::ReadyFile;
 use super::gauges::{QueueGauge, SendingMarks};
@@ -24,6 +25,8 @@ pub(super) struct Outbox {
     /// Whether the queue knows the device's settings; nothing is sent before.
     is_configured: bool,
     in_flight: InFlight,
+    /// What the files were of messages whose last attempt has failed: it may be acknowledged after all.
+    late_facts: HashMap<MessageId, Box<FileFacts>>,
     marks: SendingMarks,
     gauge: QueueGauge,
 }
@@ -36,6 +39,7 @@ impl Outbox {
             queue: DeviceQueue::new(settings, context.now()),
             is_configured: false,
             in_flight: InFlight::default(),
+            late_facts: HashMap::new(),
             marks: SendingMarks::new(context.clone()),
             gauge: QueueGauge::new(context.clone()),
             context,
@@ -84,6 +88,7 @@ impl Outbox {
     pub(super) fn tidy_up(&mut self) {
         let queue = &self.queue;
         self.in_flight.retain(|id| queue.is_on_its_way(id), |id| queue.wants_file(id));
+        self.late_facts.retain(|id, _| queue.has(*id));
         self.gauge.set(queue.len());
     }
 
@@ -133,9 +138,15 @@ impl Outbox {
         self.hide_sending(id);
     }
 
-    /// The message has an outcome, which is still to be written down.
-    pub(super) fn end(&mut self, id: MessageId) -> Option<Box<FileFacts>> {
-        self.in_flight.end(id)
+    /// An attempt, or the message, has an outcome, which is still to be written down: what the message's file
+    /// has turned out to be, where it had one.
+    pub(super) fn end(&mut self, outcome: &Progress) -> Option<Box<FileFacts>> {
+        let facts = self.in_flight.end(outcome.id);
+        if outcome.next_attempt_at.is_none() {
+            return facts.or_else(|| self.late_facts.remove(&outcome.id));
+        }
+        self.late_facts.extend(facts.clone().map(|facts| (outcome.id, facts)));
+        facts
     }
 
     /// Shows a message as waiting again, unless it may have reached WhatsApp.

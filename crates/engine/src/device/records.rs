@@ -16,6 +16,7 @@ use super::{DeviceTask, Ending};
 use crate::group_facts;
 use crate::logs::log_recorded;
 use crate::reply::answer;
+use crate::request_files;
 use crate::timing::{STORE_PAUSE, pause};
 
 /// What the store answered to a batch.
@@ -137,6 +138,7 @@ impl DeviceTask {
                 // Before those who asked for the writes are answered.
                 self.waits.ended(written.recorded());
                 self.context.emit_recorded(written.recorded());
+                request_files::remove(&self.context, written.recorded());
                 group_facts::learn(&self.context, self.id, written.recorded());
                 for write in self.records.written() {
                     self.write_done(write, &written);

@@ -144,7 +144,7 @@ impl DeviceTask {
     }
 
     fn record(&mut self, mut progress: Progress) {
-        progress.file = self.outbox.end(progress.id);
+        progress.file = self.outbox.end(&progress);
         for (event, _) in &progress.steps {
             self.context.stats().message_event(*event);
         }

@@ -64,6 +64,7 @@ impl DeviceTask {
         if has_withdrawn {
             next_step = self.step(now);
         }
+        let next_ask = self.check_restriction(now);
         self.outbox.tidy_up();
         self.records.flush_reporters();
         self.write();
@@ -71,7 +72,8 @@ impl DeviceTask {
         self.connection.end_overdue_turn(clock);
         let wake = [next_step, next_wait, self.pairing.deadline()].into_iter().flatten().min();
         let wake_at = clock + wake.map_or(SLEEP_MAX, |wake| until(now, wake));
-        self.connection.turn_ends().map_or(wake_at, |ends| ends.min(wake_at))
+        let others = [self.connection.turn_ends(), next_ask];
+        others.into_iter().flatten().fold(wake_at, Instant::min)
     }
 
     /// Does what the queue wants; when it wants to be asked again.
@@ -151,6 +153,7 @@ impl DeviceTask {
             Done::BanWaited => self.wait_for_ban(),
             Done::ConnectTurn(turn) => self.connect(turn),
             Done::ConnectAsked(result) => self.connect_asked(result),
+            Done::RestrictionAsked(answer) => self.restriction_asked(answer),
             Done::PairAsked(n, result) => self.pair_asked(n, result),
             Done::PasskeyGiven(result, reply) => self.passkey_given(result, reply),
             Done::PasskeyConfirmed(result, reply) => answer(reply, result),

@@ -1,7 +1,5 @@
 //! Where the messenger delivers to.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 use domain::chat::{ChatFacts, ChatId};
 use domain::contact::{Identity, Spelling};
@@ -35,9 +33,7 @@ impl MessengerEvents for Engine {
         let now = self.context.now();
         incoming_files::seal(&self.context, device, &mut messages);
         let new = self.context.store().receive(device, messages, now).await?;
-        let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
-        self.context.stats().received.fetch_add(count, Ordering::Relaxed);
-        self.context.stats().add_unreadable(&new);
+        self.context.stats().add_received(&new);
         log_received(device, &new);
         self.context.emit_recorded(&new);
         self.context.incoming_files().nudge(&new);

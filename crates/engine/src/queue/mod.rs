@@ -148,6 +148,11 @@ impl DeviceQueue {
         self.backlog.len()
     }
 
+    /// Whether this one is among them.
+    pub fn has(&self, id: MessageId) -> bool {
+        self.backlog.get(id).is_some()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

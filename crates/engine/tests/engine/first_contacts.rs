@@ -2,6 +2,7 @@
 
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
+use domain::device::DisconnectReason;
 use domain::message::{MessageState, Waiting, WaitingReason};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::{Pacing, QuietHours};
@@ -15,7 +16,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use testkit::scripted_messenger::Answer;
+use testkit::scripted_messenger::{Answer, Call};
 
 use crate::rig::{Rig, START, at_s, entry};
 use crate::test_gateway::TestGateway;
@@ -193,4 +194,36 @@ async fn a_restriction_is_shown_emitted_and_outlives_a_restart() {
     let sent = gateway.until_state(message.id, MessageState::Sent).await;
     assert!(sent.reached(MessageState::Sent).unwrap() >= until);
     gateway.store.restrict_device(device, None, until).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restriction_that_is_lifted_early_is_noticed() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let hours = jiff::SignedDuration::from_hours;
+    let restricted_until = async || gateway.stored_device(device).await.restricted_until;
+    gateway.messenger.answer_next([Answer::LoseAck]);
+    let message = gateway.send(device, "628222000001", "Halo").await;
+    gateway.messenger.until(|messenger| !messenger.sent().is_empty()).await;
+    let since = gateway.clock.now();
+    let until = Some(since + hours(6));
+    gateway.messenger.emit(device, MessengerEvent::Restricted(until));
+    gateway.messenger.emit(device, MessengerEvent::Refused(message.whatsapp_id.clone(), 463));
+    gateway.until_attempts(message.id, 1).await;
+    gateway.messenger.set_restriction(Ok(None));
+    let sent = gateway.until_state(message.id, MessageState::Sent).await;
+    let sent_at = sent.reached(MessageState::Sent).unwrap();
+    let waited_s = sent_at.duration_since(since).as_secs();
+    assert!((3_599..7_200).contains(&waited_s), "asked once an hour: {waited_s}");
+    gateway.until(async || restricted_until().await.is_none().then_some(())).await;
+
+    gateway.messenger.emit(device, MessengerEvent::Restricted(Some(sent_at + hours(6))));
+    gateway.until(async || restricted_until().await.is_some().then_some(())).await;
+    let other = gateway.send(device, "628222000002", "Halo").await;
+    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    gateway.messenger.go_online(device);
+    let sent = gateway.until_state(other.id, MessageState::Sent).await;
+    let sent_at = sent.reached(MessageState::Sent).unwrap();
+    assert!(sent_at < other.due_at + hours(1), "asked when it connects");
+    let asked = |call: &Call| matches!(call, Call::Restriction(of) if *of == device);
+    assert_eq!(gateway.messenger.calls().iter().filter(|call| asked(call)).count(), 2);
 }

@@ -1,11 +1,12 @@
 //! What comes in: messages that are read unasked, calls that are rejected, groups that change, files that waited.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use domain::call::Call as IncomingCall;
 use domain::chat::{ChatId, GroupId};
 use domain::content::{Content, ContentKind, File};
-use domain::context::Context;
+use domain::context::{Context, Quote};
 use domain::device::{DeviceStatus, DisconnectReason, Group};
 use domain::group::{
     GroupAnswer, GroupChange, GroupDetails, GroupReport, GroupRequest, GroupRole, Participant,
@@ -80,6 +81,36 @@ async fn a_device_reads_at_once_if_it_is_set_to() {
     });
     let ids = ["M1", "M2"].map(|id| WhatsappId(id.into())).to_vec();
     assert_eq!(reads.collect::<Vec<_>>(), [(device, ids)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_came_is_counted_once() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let text = || Content::Text("Halo".into());
+    let counted = || {
+        let stats = gateway.engine.stats();
+        (stats.received.load(Relaxed), stats.unreadable.load(Relaxed))
+    };
+    let came = async |id, content| {
+        let message = message(&gateway, id, content);
+        gateway.engine.received(device, vec![message]).await.unwrap();
+    };
+    came("M1", Content::unreadable()).await;
+    came("M2", text()).await;
+    assert_eq!(counted(), (2, 1));
+    // It comes after all, it comes again, and it is edited.
+    came("M1", text()).await;
+    came("M2", text()).await;
+    let mut edit = message(&gateway, "E1", Content::Edit("Halo!".into()));
+    edit.context.reply_to = Some(Quote {
+        whatsapp_id: WhatsappId("M2".into()),
+        is_ours: Some(false),
+        sender: Some(budi()),
+        kind: ContentKind::Text,
+        text: String::new(),
+    });
+    gateway.engine.received(device, vec![edit]).await.unwrap();
+    assert_eq!(counted(), (2, 1));
 }
 
 fn call(gateway: &TestGateway, id: &str, is_group: bool) -> MessengerEvent {

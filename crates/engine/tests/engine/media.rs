@@ -6,18 +6,21 @@ use std::time::Duration;
 use domain::chat::ChatId;
 use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
-use domain::ids::{DeviceId, MessageId};
+use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::media::{FileRequest, MediaSource};
 use domain::message::{ContentKind, Failure, Message, MessageState};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::policy::quota::{Period, Usage};
-use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher};
+use domain::ports::{AccountStore, BlobStore, Cancellation, Clock, Dispatcher};
+use domain::request_file::{blob_key, blob_key_of};
 use domain::service::SendRequest;
 use engine::queue::{FILE_KEPT, FILE_SLOTS_MAX};
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use testkit::flaky_store::Outage;
-use testkit::scripted_messenger::Call;
+use testkit::memory_blobs::Trouble;
+use testkit::scripted_messenger::{Answer, Call};
 
 use crate::rig::{Rig, at_s, entry};
 use crate::test_gateway::TestGateway;
@@ -68,6 +71,20 @@ async fn a_file_is_fetched_prepared_and_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_file_was_is_known_when_the_acknowledgement_comes_late() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
+    gateway.until_attempts(message.id, 1).await;
+    gateway.messenger.acknowledge(device, &message.whatsapp_id);
+    let sent = gateway.until_state(message.id, MessageState::Sent).await;
+    assert_eq!((sent.attempts, sent.kind()), (1, ContentKind::Image));
+    let media = sent.content.media().unwrap();
+    assert_eq!((media.mimetype.as_deref(), media.size), (Some("image/png"), Some(3)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_came_along_is_sent() {
     let (gateway, device) = TestGateway::with_device().await;
     let message = send_file(&gateway, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
@@ -77,6 +94,73 @@ async fn a_file_that_came_along_is_sent() {
     };
     assert_eq!(file.media.file.size, 5);
     assert!(gateway.outside.fake.fetches().is_empty());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(gateway.blobs.names().is_empty(), "it is needed no more");
+}
+
+/// A message with a file that came along, to be sent in so many seconds.
+async fn later_with_file(gateway: &TestGateway, device: DeviceId, seconds: i64) -> Message {
+    let file = FileRequest::new(MediaSource::Inline(b"hello".to_vec()));
+    let request = SendRequest {
+        to: TO.into(),
+        content: Content::File(file),
+        schedule_at: Some(gateway.clock.now() + SignedDuration::from_secs(seconds)),
+        ..Default::default()
+    };
+    gateway.request(device, request).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_waits_for_the_media_store() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let message = later_with_file(&gateway, device, 10).await;
+    gateway.blobs.set_trouble(Trouble::Away);
+    gateway.until_attempts(message.id, 1).await;
+    let next = gateway.send(device, OTHER, "goes on").await;
+    gateway.until_state(next.id, MessageState::Sent).await;
+    gateway.blobs.set_trouble(Trouble::None);
+    gateway.until_state(message.id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_not_the_one_that_was_kept_is_not_sent() {
+    let (gateway, device) = TestGateway::with_device().await;
+    for other in [Some(b"hallo".to_vec()), Some(b"longer than it was".to_vec()), None] {
+        let message = later_with_file(&gateway, device, 10).await;
+        let key = blob_key_of(&message).unwrap();
+        match other {
+            Some(bytes) => gateway.blobs.put_bytes(&key, bytes).await.unwrap(),
+            None => gateway.blobs.delete(&key).await.unwrap(),
+        }
+        let failed = gateway.until_state(message.id, MessageState::Failed).await;
+        assert_eq!(failed.failure.unwrap().code, Failure::MEDIA);
+    }
+    assert!(gateway.messenger.sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_message_names_is_swept_away_and_what_waits_stays() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let message = later_with_file(&gateway, device, 3 * 3_600).await;
+    // A process was killed before its message was accepted.
+    let orphan = blob_key(gateway.account, device, &WhatsappId("3EB0".into()));
+    gateway.blobs.put_bytes(&orphan, b"lost".to_vec()).await.unwrap();
+    assert_eq!(gateway.blobs.names().len(), 2);
+    tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
+    assert_eq!(gateway.blobs.names(), [blob_key_of(&message).unwrap()]);
+    gateway.until_state(message.id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_message_and_a_removed_device_leave_no_file() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let cancelled = later_with_file(&gateway, device, 3_600).await;
+    gateway.engine.cancel(device, cancelled.id).await.unwrap();
+    later_with_file(&gateway, device, 3_600).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(gateway.blobs.names().len(), 1);
+    gateway.engine.remove(gateway.account, device).await.unwrap();
+    assert!(gateway.blobs.names().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ use testkit::clock::TokioClock;
 use testkit::entropy::SeededEntropy;
 use testkit::fake_outbound::ReversingCipher;
 use testkit::flaky_store::FlakyStore;
+use testkit::memory_blobs::MemoryBlobs;
 use testkit::memory_store::MemoryStore;
 use testkit::no_files::NoFiles;
 use testkit::scripted_messenger::ScriptedMessenger;
@@ -30,6 +31,7 @@ pub struct TestGateway {
     pub clock: Arc<TokioClock>,
     pub messenger: Arc<ScriptedMessenger>,
     pub outside: Arc<Outside>,
+    pub blobs: Arc<MemoryBlobs>,
     pub engine: Arc<Engine>,
     pub core: Arc<Core>,
     pub principal: Principal,
@@ -52,9 +54,10 @@ impl TestGateway {
         let clock = Arc::new(TokioClock::default());
         let messenger = ScriptedMessenger::new();
         let outside = Arc::new(Outside::default());
-        let (engine, core) = build(&store, &clock, &messenger, &outside, &pacing);
+        let blobs = Arc::new(MemoryBlobs::default());
+        let (engine, core) = build(&store, &clock, &messenger, &outside, &blobs, &pacing);
         let (account, principal) = new_account(&core, "ani").await;
-        Self { store, clock, messenger, outside, engine, core, principal, account, pacing }
+        Self { store, clock, messenger, outside, blobs, engine, core, principal, account, pacing }
     }
 
     /// Another account of the same gateway.
@@ -65,6 +68,7 @@ impl TestGateway {
             clock: self.clock.clone(),
             messenger: self.messenger.clone(),
             outside: self.outside.clone(),
+            blobs: self.blobs.clone(),
             engine: self.engine.clone(),
             core: self.core.clone(),
             principal,
@@ -91,21 +95,22 @@ impl TestGateway {
     pub async fn restart(&mut self) {
         self.engine.shutdown().await;
         self.messenger = ScriptedMessenger::new();
-        let (engine, core) =
-            build(&self.store, &self.clock, &self.messenger, &self.outside, &self.pacing);
+        let Self { store, clock, messenger, outside, blobs, pacing, .. } = &*self;
+        let (engine, core) = build(store, clock, messenger, outside, blobs, pacing);
         self.engine = engine;
         self.core = core;
     }
 
     /// What a new process finds after the old one was killed at `now`.
     pub fn after_crash(&self, now: jiff::Timestamp) -> Self {
-        let (store, outside) = (self.store.clone(), self.outside.clone());
+        let (store, outside, blobs) =
+            (self.store.clone(), self.outside.clone(), self.blobs.clone());
         let clock = Arc::new(TokioClock::new(now));
         let messenger = ScriptedMessenger::new();
-        let (engine, core) = build(&store, &clock, &messenger, &outside, &self.pacing);
+        let (engine, core) = build(&store, &clock, &messenger, &outside, &blobs, &self.pacing);
         let (principal, account, pacing) =
             (self.principal.clone(), self.account, self.pacing.clone());
-        Self { store, clock, messenger, outside, engine, core, principal, account, pacing }
+        Self { store, clock, messenger, outside, blobs, engine, core, principal, account, pacing }
     }
 
     pub async fn device(&self) -> DeviceId {
@@ -230,6 +235,7 @@ fn build(
     clock: &Arc<TokioClock>,
     messenger: &Arc<ScriptedMessenger>,
     outside: &Arc<Outside>,
+    blobs: &Arc<MemoryBlobs>,
     pacing: &Pacing,
 ) -> (Arc<Engine>, Arc<Core>) {
     let entropy = Arc::new(SeededEntropy::new(clock.now().as_microsecond() as u64));
@@ -240,7 +246,7 @@ fn build(
         messenger: messenger.clone(),
         outbound: outside.clone(),
         codec: outside.clone(),
-        blobs: Arc::new(NoFiles),
+        blobs: blobs.clone(),
         archive: None,
         sealer: Arc::new(ReversingCipher),
         formats: outside.formats.clone(),
@@ -254,7 +260,7 @@ fn build(
         outbound: outside.clone(),
         formats: outside.formats.clone(),
         sealer: Arc::new(ReversingCipher),
-        blobs: Arc::new(NoFiles),
+        blobs: blobs.clone(),
         links: Arc::new(NoFiles),
         clock: clock.clone(),
         entropy,

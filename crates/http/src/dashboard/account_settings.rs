@@ -10,6 +10,7 @@ use domain::error::Error;
 use domain::ids::AccountId;
 use domain::message::{Direction, MessageState};
 use domain::person::Role;
+use domain::plan::Plan;
 use domain::ports::MessageFilter;
 use domain::service::NAME_CHARS_MAX;
 use maud::{Markup, html};
@@ -19,8 +20,9 @@ use super::accounts::operator;
 use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
+use super::reasons::said;
 use super::show::{Confirm, Fault, with};
-use super::words::{Lang, words};
+use super::words::{Lang, Words, words};
 use crate::state::AppState;
 
 /// Where owners set their account.
@@ -45,6 +47,7 @@ words! {
     delete_warning: "The account is erased with all it has: devices are unlinked, messages that wait are not sent, and messages, files, keys, webhooks and people are gone. Nothing brings it back.", "Akun dihapus beserta seluruh isinya: tautan perangkat dilepas, pesan yang menunggu tidak dikirim, dan pesan, berkas, kunci, webhook, serta pengguna hilang. Tidak dapat dikembalikan.";
     waiting: "Messages that wait", "Pesan menunggu";
     country: "Country code for a leading zero", "Kode negara pengganti angka nol di depan";
+    email_used: "Another account has this address.", "Alamat ini sudah dipakai akun lain.";
     country_wrong: "Write a country code such as 62.", "Isi kode negara seperti 62.";
 }
 
@@ -60,6 +63,7 @@ pub(super) fn routes() -> Router<AppState> {
 struct SettingsForm {
     /// The account's, on the operator's page.
     name: String,
+    email: String,
     plan: String,
     timezone: String,
     country: String,
@@ -69,16 +73,12 @@ impl SettingsForm {
     fn of(account: &Account) -> Self {
         Self {
             name: account.name.clone(),
+            email: account.email.clone(),
             plan: account.plan.clone(),
             timezone: account.timezone.name().to_owned(),
             country: account.default_country.clone(),
         }
     }
-}
-
-/// What is written where a time zone is wrong.
-pub(super) fn zone_wrong(lang: Lang) -> &'static str {
-    SettingsWords::of(lang).zone_wrong
 }
 
 /// The field of a time zone.
@@ -94,6 +94,24 @@ pub(super) fn zone_field(lang: Lang, value: &str, fault: Option<&Fault>) -> Mark
     }
 }
 
+/// The field of a plan.
+pub(super) fn plan_field(
+    words: &Words,
+    plans: &[Plan],
+    chosen: &str,
+    fault: Option<&Fault>,
+) -> Markup {
+    html! {
+        label for="plan" { (words.plan) }
+        select #plan name="plan" aria-describedby="plan-fault" {
+            @for plan in plans {
+                option value=(plan.name) selected[plan.name == chosen] { (plan.name) }
+            }
+        }
+        (Fault::beside(fault, "plan"))
+    }
+}
+
 fn country_field(own: &SettingsWords, value: &str, fault: Option<&Fault>) -> Markup {
     html! {
         label for="country" { (own.country) }
@@ -104,15 +122,21 @@ fn country_field(own: &SettingsWords, value: &str, fault: Option<&Fault>) -> Mar
 }
 
 /// The field that is at fault; other errors stay what they are.
-fn field_fault(lang: Lang, error: Error) -> Result<Fault, Failure> {
-    let own = SettingsWords::of(lang);
+pub(super) fn field_fault(lang: Lang, error: Error) -> Result<Fault, Failure> {
+    let (own, words) = (SettingsWords::of(lang), lang.words());
     match error {
+        // The address is all that two accounts cannot share.
+        Error::Conflict(_) => Ok(Fault::of("email", own.email_used.to_owned())),
+        Error::Invalid { field: "email", .. } => {
+            Ok(Fault::of("email", words.email_wrong.to_owned()))
+        }
+        Error::Invalid { field: "plan", message } => {
+            Ok(Fault::of("plan", said(lang, &message).into_owned()))
+        }
         Error::Invalid { field: "timezone", .. } => {
             Ok(Fault::of("timezone", own.zone_wrong.to_owned()))
         }
-        Error::Invalid { field: "name", .. } => {
-            Ok(Fault::of("name", lang.words().name_wrong.to_owned()))
-        }
+        Error::Invalid { field: "name", .. } => Ok(Fault::of("name", words.name_wrong.to_owned())),
         Error::Invalid { field: "default_country", .. } => {
             Ok(Fault::of("country", own.country_wrong.to_owned()))
         }
@@ -180,12 +204,11 @@ async fn operator_form(
                 input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
                     aria-describedby="name-fault";
                 (Fault::beside(fault, "name"))
-                label for="plan" { (words.plan) }
-                select #plan name="plan" {
-                    @for plan in &plans {
-                        option value=(plan.name) selected[plan.name == form.plan] { (plan.name) }
-                    }
-                }
+                label for="email" { (words.email) }
+                input #email name="email" type="email" required value=(form.email)
+                    aria-describedby="email-fault";
+                (Fault::beside(fault, "email"))
+                (plan_field(words, &plans, &form.plan, fault))
                 (zone_field(person.lang, &form.timezone, fault))
                 (country_field(own, &form.country, fault))
                 button { (words.save) }
@@ -249,8 +272,9 @@ async fn change(
     let operator = operator(&person)?;
     let id = AccountId(id(&text, "account")?);
     let patch = AccountPatch {
-        // A form from before it had a name leaves it.
+        // A form from before it had a name and an address leaves them.
         name: Some(form.name.clone()).filter(|name| !name.is_empty()),
+        email: Some(form.email.trim().to_owned()).filter(|email| !email.is_empty()),
         plan: Some(form.plan.clone()),
         timezone: Some(form.timezone.trim().to_owned()),
         default_country: Some(form.country.trim().to_owned()),

@@ -8,7 +8,7 @@ use domain::account::Account;
 use domain::error::Error;
 use domain::ids::AccountId;
 use domain::plan::DEFAULT_PLAN;
-use domain::ports::PageRequest;
+use domain::ports::{Page, PageRequest};
 use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX, NewAccountRequest, Principal};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -16,13 +16,23 @@ use serde::Deserialize;
 use super::account_settings;
 use super::caller::{Asked, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
+use super::find;
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
 use super::table::{self, Column};
+use super::words::words;
 use crate::state::AppState;
 
 /// The plan that is proposed for the first account, which is the operator's own most of the time.
 const OWN_PLAN: &str = "unlimited";
+/// Accounts that are shown of those that are looked for.
+const FOUND_MAX: usize = 100;
+
+words! {
+    /// The texts of the list of accounts.
+    AccountWords
+    find: "Name, email or id", "Nama, email, atau ID";
+}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -35,6 +45,7 @@ pub(super) fn routes() -> Router<AppState> {
 #[serde(default)]
 struct ListQuery {
     before: Option<i64>,
+    find: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -58,7 +69,27 @@ async fn list(
     person: Person,
     Asked(query): Asked<ListQuery>,
 ) -> PageResult {
-    page(&state, &person, query.before, &AddForm::default(), None).await
+    page(&state, &person, &query, &AddForm::default(), None).await
+}
+
+/// The accounts that are looked for, or a page of all.
+async fn accounts(
+    state: &AppState,
+    operator: &Principal,
+    query: &ListQuery,
+) -> Result<Page<Account>, Error> {
+    let (core, wanted) = (state.core(), query.find.trim());
+    if wanted.is_empty() {
+        let page = PageRequest { before: query.before, limit: ACCOUNTS_PAGE_MAX };
+        return core.accounts(operator, page).await;
+    }
+    let is_meant = |account: &Account| {
+        find::holds(&account.name, wanted)
+            || find::holds(&account.email, wanted)
+            || account.id.to_string() == wanted
+    };
+    let read = |page| core.accounts(operator, page);
+    find::found(FOUND_MAX, read, |account: &Account| account.id.0, is_meant).await
 }
 
 fn table(person: &Person, accounts: &[Account]) -> Markup {
@@ -91,15 +122,16 @@ fn table(person: &Person, accounts: &[Account]) -> Markup {
 async fn page(
     state: &AppState,
     person: &Person,
-    before: Option<i64>,
+    query: &ListQuery,
     form: &AddForm,
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let (words, operator) = (person.words(), operator(person)?);
-    let page = PageRequest { before, limit: ACCOUNTS_PAGE_MAX };
-    let accounts = state.core().accounts(&operator, page).await?;
+    let accounts = accounts(state, &operator, query).await?;
     let plans = state.core().plans(&operator).await?;
-    let is_first = accounts.items.is_empty() && before.is_none();
+    let (sought, found) = (query.find.trim(), accounts.items.len());
+    let is_first = found == 0 && query.before.is_none() && sought.is_empty();
+    let hint = AccountWords::of(person.lang).find;
     let chosen = match form.plan.as_str() {
         "" if is_first => OWN_PLAN,
         "" => DEFAULT_PLAN,
@@ -109,25 +141,27 @@ async fn page(
     let body = html! {
         h1 { (words.accounts) }
         @if is_first { p.empty { (words.no_accounts) } }
-        @else { (table(person, &accounts.items)) }
+        @else {
+            (find::form(person.lang, ("/app/accounts", hint), sought, (found, FOUND_MAX)))
+            @if found > 0 { (table(person, &accounts.items)) }
+        }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
         }
         section.card {
             h2 { (words.add_account) }
-            (Fault::above(fault, &["timezone"]))
+            (Fault::above(fault, &["name", "email", "plan", "timezone"]))
             form.stack method="post" action="/app/accounts" {
                 (person.csrf())
                 label for="name" { (words.name) }
-                input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name);
+                input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
+                    aria-describedby="name-fault";
+                (Fault::beside(fault, "name"))
                 label for="email" { (words.email) }
-                input #email name="email" type="email" required value=(form.email);
-                label for="plan" { (words.plan) }
-                select #plan name="plan" {
-                    @for plan in &plans {
-                        option value=(plan.name) selected[plan.name == chosen] { (plan.name) }
-                    }
-                }
+                input #email name="email" type="email" required value=(form.email)
+                    aria-describedby="email-fault";
+                (Fault::beside(fault, "email"))
+                (account_settings::plan_field(words, &plans, chosen, fault))
                 (account_settings::zone_field(person.lang, &form.timezone, fault))
                 button { (words.add) }
             }
@@ -159,16 +193,10 @@ async fn add(
     };
     let (account, key) = match state.core().create_account(&operator, request).await {
         Ok(made) => made,
-        Err(Error::Invalid { field: "timezone", .. }) => {
-            let wrong = account_settings::zone_wrong(person.lang);
-            let fault = Fault::of("timezone", wrong.to_owned());
-            return page(&state, &person, None, &form, Some(&fault)).await;
+        Err(error) => {
+            let fault = account_settings::field_fault(person.lang, error)?;
+            return page(&state, &person, &ListQuery::default(), &form, Some(&fault)).await;
         }
-        Err(Error::Invalid { .. } | Error::Conflict(_)) => {
-            let fault = Fault::of("account", words.account_wrong.to_owned());
-            return page(&state, &person, None, &form, Some(&fault)).await;
-        }
-        Err(error) => return Err(error.into()),
     };
     let body = html! {
         h1 { (account.name) }

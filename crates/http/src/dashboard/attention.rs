@@ -3,9 +3,9 @@
 use domain::device::{Device, DeviceStatus};
 use domain::error::Error;
 use domain::grant::Quota;
+use domain::ids::WebhookId;
 use domain::person::Role;
 use domain::policy::quota::NO_LIMIT;
-use domain::ports::PageRequest;
 use domain::webhook::{DeliveryState, Webhook};
 use jiff::SignedDuration;
 use maud::{Markup, html};
@@ -40,9 +40,10 @@ pub(super) async fn card(
     let mut rows = of_quota(person, quota);
     rows.extend(devices.iter().filter_map(|device| of_device(state, person, device)));
     if person.visitor.role() == Role::Owner {
-        for webhook in account_webhooks(state, person).await? {
-            rows.extend(of_webhook(state, person, &webhook).await?);
-        }
+        let since = person.now.saturating_sub(NEWS_FOR).unwrap_or(person.now);
+        let failed = state.core().failed_webhooks(person.principal(), since).await?;
+        let webhooks = account_webhooks(state, person).await?;
+        rows.extend(webhooks.iter().filter_map(|one| of_webhook(person, one, &failed)));
     }
     Ok(html! {
         @if !rows.is_empty() {
@@ -81,31 +82,16 @@ fn of_quota(person: &Person, quota: &Quota) -> Vec<Markup> {
     vec![html! { a href="/app/usage" { (text) } }]
 }
 
-async fn of_webhook(
-    state: &AppState,
-    person: &Person,
-    webhook: &Webhook,
-) -> Result<Vec<Markup>, Error> {
+fn of_webhook(person: &Person, webhook: &Webhook, failed: &[WebhookId]) -> Option<Markup> {
     let (words, own) = (person.words(), AttentionWords::of(person.lang));
     let path = webhook_path(webhook);
     if webhook.disabled.is_some() {
-        return Ok(vec![
-            html! { a href=(path) { (webhook.url) } " " (hook_status(words, webhook)) },
-        ]);
+        return Some(html! { a href=(path) { (webhook.url) } " " (hook_status(words, webhook)) });
     }
-    let one = PageRequest { before: None, limit: 1 };
-    let dead = Some(DeliveryState::Dead);
-    let last = state.core().deliveries(person.principal(), webhook.id, dead, one).await?;
-    let is_news = last
-        .items
-        .first()
-        .and_then(|last| last.ended_at)
-        .is_some_and(|at| person.now.duration_since(at) < NEWS_FOR);
-    Ok(match is_news {
-        true => vec![html! {
+    failed.contains(&webhook.id).then(|| {
+        html! {
             a href={ (path) "?state=" (DeliveryState::Dead.as_str()) } { (webhook.url) } " "
             span.badge data-tone="bad" { (words.delivery_dead) } " " span.quiet { (own.deliveries_failed) }
-        }],
-        false => Vec::new(),
+        }
     })
 }

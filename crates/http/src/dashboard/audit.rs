@@ -172,9 +172,10 @@ fn subject(person: &Person, names: &AuditNames, entry: &AuditEntry) -> String {
     match entry.action.split('.').next().unwrap_or_default() {
         "device" => named_device(names, subject),
         "key" => named_key(names, subject),
-        "account" | "webhook" => named(subject).map_or_else(|| subject.to_owned(), with_id),
         // What was noted before its name went with it has its id only.
-        "group" => named(subject).map_or(subject, |(_, name)| name).to_owned(),
+        "account" | "group" | "webhook" => {
+            named(subject).map_or_else(|| subject.to_owned(), with_id)
+        }
         "portal_link" => match subject.split_once(" of ") {
             Some((id, device)) => format!("{id}, {}", named_device(names, device)),
             None => subject.to_owned(),

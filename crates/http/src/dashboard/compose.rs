@@ -288,7 +288,7 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
                 aria-describedby="text-help" { (form.text) }
             span.help #text-help { (words.text_help) }
             label for="mentions" { (own.mentions) }
-            textarea #mentions name="mentions" rows="2"
+            textarea #mentions name="mentions" rows="1"
                 aria-describedby="mentions-help mentions-fault" { (form.mentions) }
             span.help #mentions-help { (own.mentions_help) }
             (Fault::beside(fault, "mentions"))

@@ -10,6 +10,7 @@ use domain::error::Error;
 use domain::grant::{GRANT_MESSAGES_MAX, Grant, NewGrant, VOUCHER_DAYS_MAX, VOUCHERS_MAX};
 use domain::ids::AccountId;
 use domain::key::Secret;
+use domain::service::Principal;
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -17,8 +18,10 @@ use serde::Deserialize;
 use super::account_settings;
 use super::accounts::operator;
 use super::caller::{Person, Posted, id};
-use super::failure::{Failure, PageResult, describe, redirect};
+use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
+use super::quota;
+use super::reasons::said;
 use super::show::{self, Fault};
 use super::table::{self, Column};
 use super::words::words;
@@ -83,6 +86,26 @@ async fn show_account(
     account_page(&state, &person, &account, &GrantForm::default(), None).await
 }
 
+/// What an account has and has used; nothing where its plan is gone, so that it can be given another one here.
+async fn used(
+    state: &AppState,
+    person: &Person,
+    operator: &Principal,
+    id: AccountId,
+) -> Result<Markup, Error> {
+    let core = state.core();
+    let inside = match core.in_account(operator, id).await {
+        Ok(inside) => inside,
+        Err(Error::NotFound(_)) => return Ok(html! {}),
+        Err(error) => return Err(error),
+    };
+    let (quota, devices) = (core.quota(&inside, None).await?, core.device_counts(&inside).await?);
+    Ok(html! {
+        p { (person.words().devices_connected) ": " (devices.connected) " / " (devices.all) }
+        (quota::figures(person, &quota))
+    })
+}
+
 async fn account_page(
     state: &AppState,
     person: &Person,
@@ -91,7 +114,9 @@ async fn account_page(
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let (words, own) = (person.words(), CreditWords::of(person.lang));
-    let grants = state.core().grants(&operator(person)?, account.id).await?;
+    let operator = operator(person)?;
+    let grants = state.core().grants(&operator, account.id).await?;
+    let used = used(state, person, &operator, account.id).await?;
     let path = format!("/app/accounts/{}", account.id);
     let body = html! {
         p.crumbs { a href="/app/accounts" { (words.accounts) } }
@@ -101,6 +126,7 @@ async fn account_page(
             dt { (words.email) } dd { (account.email) }
             dt { (words.plan) } dd { (account.plan) }
         }
+        (used)
         form.row method="post" action={ (path) "/enter" } {
             (person.csrf())
             button.plain { (words.enter) }
@@ -204,13 +230,14 @@ fn vouchers_page(person: &Person, form: &VouchersForm, fault: Option<&Fault>) ->
         html! {
             label for=(name) { (label) }
             input id=(name) name=(name) type="number" min="1" max=(max) value=(value)
-                required[is_required];
+                required[is_required] aria-describedby={ (name) "-fault" };
+            (Fault::beside(fault, name))
         }
     };
     let body = html! {
         h1 { (own.vouchers) }
         p.quiet { (own.vouchers_help) }
-        (Fault::above(fault, &[]))
+        (Fault::above(fault, &["messages", "days", "count"]))
         form.stack method="post" action="/app/vouchers" {
             (person.csrf())
             (number("messages", own.messages, &form.messages, GRANT_MESSAGES_MAX, true))
@@ -237,8 +264,9 @@ async fn make_vouchers(
     let count = form.count.trim().parse().unwrap_or(0);
     match state.core().create_vouchers(&operator, messages, days, count).await {
         Ok(codes) => Ok(made(&person, &codes)),
-        Err(error @ Error::Invalid { .. }) => {
-            let fault = Fault::of("vouchers", describe(&error.into(), person.words()));
+        Err(Error::Invalid { field, message }) => {
+            let field = if field == "valid_days" { "days" } else { field };
+            let fault = Fault::of(field, said(person.lang, &message).into_owned());
             Ok(vouchers_page(&person, &form, Some(&fault)))
         }
         Err(error) => Err(error.into()),

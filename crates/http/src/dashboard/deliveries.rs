@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
+use domain::chat::ChatId;
 use domain::error::Error;
 use domain::ids::DeliveryId;
 use domain::person::Role;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
+use super::group_names::{GroupNames, called, names_of};
 use super::layout::{self, Place};
 use super::reasons::said;
 use super::show::{self, Confirm, with};
@@ -84,6 +86,7 @@ pub(super) async fn log(
     let wanted = DeliveryState::from_name(&query.state);
     let page = PageRequest { before: query.before, limit: DELIVERIES_SHOWN };
     let page = state.core().deliveries(person.principal(), webhook.id, wanted, page).await?;
+    let groups = groups(state, person, &page.items).await?;
     let last = page.items.last().filter(|_| page.has_more);
     let is_live = query.before.is_none();
     Ok(html! {
@@ -92,7 +95,7 @@ pub(super) async fn log(
             (state_links(words, &path, wanted))
             div #deliveries data-live=[is_live.then_some("message device tick")] {
                 @if page.items.is_empty() { p.empty { (words.no_deliveries) } }
-                @else { (table(person, webhook, &page.items)) }
+                @else { (table(person, webhook, &page.items, &groups)) }
             }
             @if let Some(last) = last {
                 p { a.button.plain href={ (path) "?state=" (wanted.map_or("", DeliveryState::as_str)) "&before=" (last.id) } {
@@ -116,7 +119,12 @@ fn state_links(words: &Words, path: &str, wanted: Option<DeliveryState>) -> Mark
     }
 }
 
-fn table(person: &Person, webhook: &Webhook, deliveries: &[Delivery]) -> Markup {
+fn table(
+    person: &Person,
+    webhook: &Webhook,
+    deliveries: &[Delivery],
+    groups: &GroupNames,
+) -> Markup {
     let words = person.words();
     let columns = [
         Column::Clear(words.time),
@@ -131,7 +139,7 @@ fn table(person: &Person, webhook: &Webhook, deliveries: &[Delivery]) -> Markup 
         [
             html! { a href=(delivery_path(webhook, delivery)) { (at) } },
             html! { code { (delivery.event.kind.as_str()) } },
-            html! { (about(delivery)) },
+            html! { (about(groups, delivery)) },
             state_badge(words, delivery.state),
             html! { (delivery.attempts) },
             last_answer(person, delivery),
@@ -140,13 +148,32 @@ fn table(person: &Person, webhook: &Webhook, deliveries: &[Delivery]) -> Markup 
     table::table(words.deliveries, &columns, deliveries.iter().map(row))
 }
 
-fn about(delivery: &Delivery) -> String {
+/// What the groups of these deliveries are called.
+async fn groups(
+    state: &AppState,
+    person: &Person,
+    deliveries: &[Delivery],
+) -> Result<GroupNames, Error> {
+    let group = |delivery: &Delivery| match &delivery.event.subject {
+        Subject::Message(message) => Some(message.chat.clone()).filter(ChatId::is_group),
+        Subject::Group(report) => Some(ChatId::Group(report.group.clone())),
+        Subject::Device(_) | Subject::Contact(_) | Subject::Call(_) => None,
+    };
+    let chats = deliveries
+        .iter()
+        .filter_map(|delivery| Some((delivery.event.device.id, group(delivery)?)))
+        .collect();
+    names_of(state, person.principal(), chats).await
+}
+
+fn about(groups: &GroupNames, delivery: &Delivery) -> String {
+    let device = &delivery.event.device;
     match &delivery.event.subject {
-        Subject::Message(message) => show::chat(&message.chat),
-        Subject::Device(_) => delivery.event.device.name.clone(),
+        Subject::Message(message) => called(groups, device.id, &message.chat),
+        Subject::Device(_) => device.name.clone(),
         Subject::Contact(identity) => format!("+{}", identity.phone),
         Subject::Call(call) => call.from.key().to_owned(),
-        Subject::Group(report) => report.group.to_string(),
+        Subject::Group(report) => called(groups, device.id, &ChatId::Group(report.group.clone())),
     }
 }
 
@@ -231,9 +258,10 @@ async fn show_delivery(
     let (delivery, request) =
         state.core().delivery(person.principal(), webhook.id, delivery).await?;
     let tries = state.core().delivery_tries(person.principal(), webhook.id, delivery.id).await?;
+    let groups = groups(&state, &person, std::slice::from_ref(&delivery)).await?;
     let body = html! {
         (crumbs(&person, &webhook))
-        h1 { (delivery.event.kind.as_str()) " " (about(&delivery)) }
+        h1 { (delivery.event.kind.as_str()) " " (about(&groups, &delivery)) }
         div #delivery data-live=[(delivery.state == DeliveryState::Pending).then_some("message device tick")] {
             p { (state_badge(words, delivery.state)) }
             (facts(&person, &delivery))

@@ -8,23 +8,35 @@ use domain::device::Device;
 use domain::error::Error;
 use domain::grant::Quota;
 use domain::person::Role;
-use domain::ports::PageRequest;
+use domain::ports::{Page, PageRequest};
 use domain::service::NAME_CHARS_MAX;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{PageResult, describe, redirect};
+use super::find;
 use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::quota;
 use super::reasons::said;
 use super::show::{self, Fault, device_path};
 use super::start::waiting;
+use super::words::words;
 use crate::state::AppState;
 
 /// Devices of a page.
 const DEVICES_SHOWN: u32 = 24;
+/// Devices that are shown of those that are looked for.
+const FOUND_MAX: usize = 24;
+/// Digits of a number by which it is found.
+const DIGITS_MIN: usize = 4;
+
+words! {
+    /// The texts of the list of devices.
+    DeviceListWords
+    find: "Name, number or id", "Nama, nomor, atau ID";
+}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/app/devices", get(list).post(add))
@@ -34,6 +46,7 @@ pub(super) fn routes() -> Router<AppState> {
 #[serde(default)]
 struct ListQuery {
     before: Option<i64>,
+    find: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -47,7 +60,34 @@ async fn list(
     InAccount(person): InAccount,
     Asked(query): Asked<ListQuery>,
 ) -> PageResult {
-    page(&state, &person, query.before, &AddForm::default(), None).await
+    page(&state, &person, &query, &AddForm::default(), None).await
+}
+
+/// The devices that are looked for, or a page of all.
+async fn devices(
+    state: &AppState,
+    person: &Person,
+    query: &ListQuery,
+) -> Result<Page<Device>, Error> {
+    let (core, wanted) = (state.core(), query.find.trim());
+    if wanted.is_empty() {
+        let page = PageRequest { before: query.before, limit: DEVICES_SHOWN };
+        return core.devices(person.principal(), page).await;
+    }
+    // A number is found however it is written: with +62, 62 or 0, with spaces or without.
+    let digits: String = wanted.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits.trim_start_matches('0');
+    let is_meant = |device: &Device| {
+        find::holds(&device.name, wanted)
+            || device.id.to_string().starts_with(wanted)
+            || device.number_id.to_string() == wanted
+            || device
+                .phone
+                .as_ref()
+                .is_some_and(|phone| digits.len() >= DIGITS_MIN && phone.as_str().contains(digits))
+    };
+    let read = |page| core.devices(person.principal(), page);
+    find::found(FOUND_MAX, read, |device: &Device| device.number_id.0, is_meant).await
 }
 
 async fn add(
@@ -63,7 +103,7 @@ async fn add(
                 _ => describe(&error.into(), person.words()),
             };
             let fault = Fault::of("name", message);
-            return page(&state, &person, None, &form, Some(&fault)).await;
+            return page(&state, &person, &ListQuery::default(), &form, Some(&fault)).await;
         }
         Err(error) => return Err(error.into()),
     };
@@ -73,23 +113,27 @@ async fn add(
 async fn page(
     state: &AppState,
     person: &Person,
-    before: Option<i64>,
+    query: &ListQuery,
     form: &AddForm,
     fault: Option<&Fault>,
 ) -> Result<Response, super::failure::Failure> {
     let words = person.words();
-    let page = PageRequest { before, limit: DEVICES_SHOWN };
-    let devices = state.core().devices(person.principal(), page).await?;
+    let devices = devices(state, person, query).await?;
     let quota = state.core().quota(person.principal(), None).await?;
     let mut cards = Vec::new();
     for device in &devices.items {
         cards.push(card(state, person, device, &quota).await?);
     }
     let last = devices.items.last().filter(|_| devices.has_more);
+    let (sought, hint) = (query.find.trim(), DeviceListWords::of(person.lang).find);
     let body = html! {
         h1 { (words.devices) }
-        @if cards.is_empty() && before.is_none() {
+        @if cards.is_empty() && query.before.is_none() && sought.is_empty() {
             p.empty { (words.no_devices) }
+        }
+        // Few are seen at a glance.
+        @if last.is_some() || query.before.is_some() || !sought.is_empty() {
+            (find::form(person.lang, ("/app/devices", hint), sought, (cards.len(), FOUND_MAX)))
         }
         div.cards #cards data-live="device message tick" { @for card in &cards { (card) } }
         @if let Some(last) = last {
@@ -177,7 +221,7 @@ pub(super) async fn figures(
             div { dt { (words.sent_today) } dd { (counts.sent_since) } }
             div { dt { (words.waiting) } dd {
                 @if waiting > 0 {
-                    a href={ "/app/messages?device=" (device.id) "&status=queued" } { (waiting) }
+                    a href={ "/app/messages?device=" (device.id) "&status=waiting" } { (waiting) }
                 } @else { "0" }
             } }
             div { dt { (words.sent_all) } dd { (counts.sent) } }

@@ -57,11 +57,20 @@ struct Shown {
     fault: Option<Fault>,
     outcomes: Vec<MemberOutcome>,
     link: Option<String>,
+    /// What was written in a form that is at fault: the people, or the settings.
+    people: String,
+    changed: Option<ChangeForm>,
 }
 
 impl Shown {
     fn fault(person: &Person, error: Error) -> Self {
-        Self { fault: Some(Fault::of("group", described(person, error))), ..Self::default() }
+        let field = match &error {
+            Error::Invalid { field: "subject", .. } => "name",
+            Error::Invalid { field: "description", .. } => "description",
+            Error::Invalid { field: "participants", .. } => "people",
+            _ => "group",
+        };
+        Self { fault: Some(Fault::of(field, described(person, error))), ..Self::default() }
     }
 }
 
@@ -97,7 +106,7 @@ async fn group_page(
     let body = html! {
         p.crumbs { a href={ "/app/groups?device=" (device) } { (own.title) } }
         h1 { (details.group.name) }
-        (Fault::above(shown.fault.as_ref(), &[]))
+        (Fault::above(shown.fault.as_ref(), &["name", "description", "people"]))
         @if !shown.outcomes.is_empty() { (outcomes(person, &shown.outcomes)) }
         @if let Some(link) = &shown.link { h2 { (own.invite) } pre tabindex="0" { code { (link) } } }
         p { code { (details.group.id.as_str()) } }
@@ -112,7 +121,7 @@ async fn group_page(
         }
         h2 { (with(own.members, details.participants.len())) }
         (members(own, &details.participants))
-        @if may_change { (members_form(person, &path)) (settings(person, &path, &details)) }
+        @if may_change { (members_form(person, &path, shown)) (settings(person, &path, &details, shown)) }
     };
     let (status, head) = (Fault::status(shown.fault.as_ref()), Head::default());
     Ok(layout::page_with(status, person, Place::Groups, &details.group.name, &head, &body))
@@ -171,7 +180,7 @@ fn members(own: &GroupWords, participants: &[Participant]) -> Markup {
     table::table(own.member, &columns, participants.iter().map(row))
 }
 
-fn members_form(person: &Person, path: &str) -> Markup {
+fn members_form(person: &Person, path: &str, shown: &Shown) -> Markup {
     let own = GroupWords::of(person.lang);
     let acts = [
         ("add", own.add, "plain"),
@@ -185,7 +194,10 @@ fn members_form(person: &Person, path: &str) -> Markup {
             form.stack method="post" action={ (path) "/members" } {
                 (person.csrf())
                 label for="people" { (own.people) }
-                textarea #people name="people" rows="3" required {}
+                textarea #people name="people" rows="3" required aria-describedby="people-fault" {
+                    (shown.people)
+                }
+                (Fault::beside(shown.fault.as_ref(), "people"))
                 div.row {
                     @for (act, word, class) in acts {
                         button class=(class) name="act" value=(act) { (word) }
@@ -196,25 +208,33 @@ fn members_form(person: &Person, path: &str) -> Markup {
     }
 }
 
-fn settings(person: &Person, path: &str, details: &GroupDetails) -> Markup {
+fn settings(person: &Person, path: &str, details: &GroupDetails, shown: &Shown) -> Markup {
     let (words, own) = (person.words(), GroupWords::of(person.lang));
+    let (written, fault) = (shown.changed.as_ref(), shown.fault.as_ref());
+    let name = written.map_or(&details.group.name, |form| &form.name);
+    let description = details.description.as_deref().unwrap_or_default();
+    let description = written.map_or(description, |form| form.description.as_str());
+    let announce = written.map_or(details.is_announcement, |form| !form.announce.is_empty());
+    let locked = written.map_or(details.is_locked, |form| !form.locked.is_empty());
     html! {
         section.card {
             h2 { (words.settings) }
             form.stack method="post" action=(path) {
                 (person.csrf())
                 label for="name" { (own.name) }
-                input #name name="name" required maxlength=(GROUP_NAME_MAX) value=(details.group.name);
+                input #name name="name" required maxlength=(GROUP_NAME_MAX) value=(name)
+                    aria-describedby="name-fault";
+                (Fault::beside(fault, "name"))
                 label for="description" { (own.description) }
-                textarea #description name="description" rows="3" maxlength=(GROUP_DESCRIPTION_MAX) {
-                    (details.description.as_deref().unwrap_or_default())
-                }
+                textarea #description name="description" rows="3" maxlength=(GROUP_DESCRIPTION_MAX)
+                    aria-describedby="description-fault" { (description) }
+                (Fault::beside(fault, "description"))
                 label.check {
-                    input type="checkbox" name="announce" value="1" checked[details.is_announcement];
+                    input type="checkbox" name="announce" value="1" checked[announce];
                     (own.announce)
                 }
                 label.check {
-                    input type="checkbox" name="locked" value="1" checked[details.is_locked];
+                    input type="checkbox" name="locked" value="1" checked[locked];
                     (own.locked)
                 }
                 button { (words.save) }
@@ -280,11 +300,12 @@ async fn change(
         let changes = changes(&form, &details);
         core.change_group(person.principal(), own, &group, changes).await
     };
-    match changed.await {
+    let changed = changed.await;
+    match changed {
         Ok(details) => Ok(redirect(&group_path(own, &details.group))),
         Err(error @ Error::NotFound(_)) => Err(error.into()),
         Err(error) => {
-            let shown = Shown::fault(&person, error);
+            let shown = Shown { changed: Some(form), ..Shown::fault(&person, error) };
             group_page(&state, &person, (&device, &group), &shown).await
         }
     }
@@ -312,11 +333,11 @@ async fn change_members(
     let shown = match changed {
         Ok(outcomes) => Shown { outcomes, ..Shown::default() },
         Err(error @ Error::NotFound(_)) => return Err(error.into()),
-        Err(Error::Invalid { .. }) => {
+        Err(Error::Invalid { .. }) if people.is_empty() => {
             let message = GroupWords::of(person.lang).people_wrong.to_owned();
-            Shown { fault: Some(Fault::of("group", message)), ..Shown::default() }
+            Shown { fault: Some(Fault::of("people", message)), ..Shown::default() }
         }
-        Err(error) => Shown::fault(&person, error),
+        Err(error) => Shown { people: form.people, ..Shown::fault(&person, error) },
     };
     group_page(&state, &person, (&device, &group), &shown).await
 }

@@ -1,8 +1,7 @@
 //! What groups are called where messages are listed: as their chats say, and of those to which nothing has gone
 //! yet, as WhatsApp says, which is asked now and then only.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use domain::chat::{Chat, ChatId, GroupId};
@@ -11,6 +10,7 @@ use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::message::Message;
 use domain::service::Principal;
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -18,8 +18,10 @@ use tokio::time::timeout;
 use super::show;
 use crate::state::AppState;
 
-/// How long a page waits for WhatsApp to name a device's groups.
+/// How long a page waits for WhatsApp to name groups.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// Most devices that a page asks at once; it asks the others when it is looked at again.
+const ASKED_AT_ONCE_MAX: usize = 32;
 /// How long a name counts without another question.
 const NAME_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// How long WhatsApp is not asked again for a group that it did not name.
@@ -76,39 +78,19 @@ pub(super) async fn name_of(
     principal: &Principal,
     message: &Message,
 ) -> Result<String, Error> {
-    let (device, chat) = (message.device_id, &message.chat);
-    match state.core().chat(principal, device, chat.clone()).await {
-        Ok(Chat { name: Some(name), .. }) => return Ok(name),
-        Ok(_) | Err(Error::NotFound(_)) => {}
-        Err(error) => return Err(error),
-    }
-    let listed = match chat {
-        ChatId::Group(group) => listed_name(state, principal, device, group).await,
-        _ => None,
-    };
-    Ok(listed.unwrap_or_else(|| show::chat(chat)))
-}
-
-/// What WhatsApp calls a group of a device.
-async fn listed_name(
-    state: &AppState,
-    principal: &Principal,
-    device: DeviceId,
-    group: &GroupId,
-) -> Option<String> {
-    let (known, now) = (state.known_groups(), state.core().now());
-    if known.is_due(device, group, now) {
-        let groups = timeout(ANSWER_TIME_MAX, state.core().groups(principal, device)).await;
-        // The page is there without the name, too.
-        known.keep(device, groups.ok().and_then(Result::ok), now);
-    }
-    known.name(device, group)
+    let chats = BTreeSet::from([(message.device_id, message.chat.clone())]);
+    Ok(shown(&names_of(state, principal, chats).await?, message))
 }
 
 /// What the chat of a message is called in a list.
 pub(super) fn shown(names: &GroupNames, message: &Message) -> String {
-    let name = names.get(&(message.device_id, message.chat.clone()));
-    name.cloned().unwrap_or_else(|| show::chat(&message.chat))
+    called(names, message.device_id, &message.chat)
+}
+
+/// What a chat is called among others.
+pub(super) fn called(names: &GroupNames, device: DeviceId, chat: &ChatId) -> String {
+    let name = names.get(&(device, chat.clone()));
+    name.cloned().unwrap_or_else(|| show::chat(chat))
 }
 
 /// What the groups of these messages are called.
@@ -117,13 +99,49 @@ pub(super) async fn group_names(
     principal: &Principal,
     messages: &[Message],
 ) -> Result<GroupNames, Error> {
-    let mut names = GroupNames::new();
-    for message in messages.iter().filter(|message| message.is_in_group()) {
-        if let Entry::Vacant(entry) = names.entry((message.device_id, message.chat.clone())) {
-            entry.insert(name_of(state, principal, message).await?);
+    let groups = messages.iter().filter(|message| message.is_in_group());
+    let groups = groups.map(|message| (message.device_id, message.chat.clone()));
+    names_of(state, principal, groups.collect()).await
+}
+
+/// What these chats are called, those that have a name.
+pub(super) async fn names_of(
+    state: &AppState,
+    principal: &Principal,
+    chats: BTreeSet<(DeviceId, ChatId)>,
+) -> Result<GroupNames, Error> {
+    let (mut names, mut unnamed) = (GroupNames::new(), Vec::new());
+    for (device, chat) in chats {
+        match state.core().chat(principal, device, chat.clone()).await {
+            Ok(Chat { name: Some(name), .. }) => drop(names.insert((device, chat), name)),
+            Ok(_) | Err(Error::NotFound(_)) => {
+                if let ChatId::Group(group) = chat {
+                    unnamed.push((device, group));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    ask(state, principal, &unnamed).await;
+    for (device, group) in unnamed {
+        if let Some(name) = state.known_groups().name(device, &group) {
+            names.insert((device, ChatId::Group(group)), name);
         }
     }
     Ok(names)
+}
+
+/// Asks WhatsApp for the groups of the devices whose answer is too old, of all of them at once: together they
+/// take no longer than one. The page is there without their names, too.
+async fn ask(state: &AppState, principal: &Principal, groups: &[(DeviceId, GroupId)]) {
+    let (known, now) = (state.known_groups(), state.core().now());
+    let due = groups.iter().filter(|(device, group)| known.is_due(*device, group, now));
+    let due: BTreeSet<DeviceId> = due.map(|(device, _)| *device).collect();
+    let answers = due.into_iter().take(ASKED_AT_ONCE_MAX).map(|device| async move {
+        let groups = timeout(ANSWER_TIME_MAX, state.core().groups(principal, device)).await;
+        known.keep(device, groups.ok().and_then(Result::ok), now);
+    });
+    join_all(answers).await;
 }
 
 #[cfg(test)]

@@ -26,6 +26,10 @@ use super::table::{self, Column};
 use super::words::Words;
 use crate::state::AppState;
 
+/// The choice of all scopes, in their field.
+const ALL_SCOPES: &str = "all";
+/// What most programs need.
+const PROPOSED: [Scope; 2] = [Scope::Read, Scope::Send];
 /// Keys of a page.
 const KEYS_SHOWN: u32 = 100;
 
@@ -51,9 +55,14 @@ struct KeyForm {
 }
 
 impl KeyForm {
+    fn has_scope(&self, name: &str) -> bool {
+        self.scopes.iter().any(|chosen| chosen == name)
+    }
+
     fn request(&self, person: &Person) -> Result<NewKeyRequest, Fault> {
         let words = person.words();
-        let scopes: Scopes = self.scopes.iter().filter_map(|name| Scope::from_name(name)).collect();
+        let chosen = self.scopes.iter().filter_map(|name| Scope::from_name(name)).collect();
+        let scopes = if self.has_scope(ALL_SCOPES) { Scopes::ALL } else { chosen };
         let device = match self.device.as_str() {
             "" => None,
             text => Some(
@@ -80,7 +89,7 @@ async fn list(
     Asked(query): Asked<ListQuery>,
 ) -> PageResult {
     person.visitor.require(Role::Owner)?;
-    let scopes = Scope::ALL.map(|scope| scope.as_str().to_owned()).to_vec();
+    let scopes = PROPOSED.map(|scope| scope.as_str().to_owned()).to_vec();
     let form = KeyForm { scopes, ..KeyForm::default() };
     page(&state, &person, query.before, &form, None).await
 }
@@ -229,6 +238,15 @@ fn scope_help(words: &Words, scope: Scope) -> &'static str {
     }
 }
 
+fn scope_field(form: &KeyForm, value: &str, name: &str, help: &str) -> Markup {
+    html! {
+        label.check {
+            input type="checkbox" name="scopes[]" value=(value) checked[form.has_scope(value)];
+            span { (name) " " span.quiet { (help) } }
+        }
+    }
+}
+
 fn add_form(person: &Person, devices: &[Device], form: &KeyForm, fault: Option<&Fault>) -> Markup {
     let words = person.words();
     html! {
@@ -243,13 +261,11 @@ fn add_form(person: &Person, devices: &[Device], form: &KeyForm, fault: Option<&
                 (Fault::beside(fault, "name"))
                 fieldset aria-describedby="scopes-fault" {
                     legend { (words.scopes) }
+                    p.help { (words.scopes_help) }
                     @for scope in Scope::ALL {
-                        label.check {
-                            input type="checkbox" name="scopes[]" value=(scope.as_str())
-                                checked[form.scopes.iter().any(|name| name == scope.as_str())];
-                            span { (scope_word(words, scope)) " " span.quiet { (scope_help(words, scope)) } }
-                        }
+                        (scope_field(form, scope.as_str(), scope_word(words, scope), scope_help(words, scope)))
                     }
+                    (scope_field(form, ALL_SCOPES, words.scope_all, words.scope_all_help))
                     (Fault::beside(fault, "scopes"))
                 }
                 label for="device" { (words.device) }

@@ -31,6 +31,10 @@ const CHATS_SUGGESTED: u32 = 50;
 /// Chats that are offered for a name that was written there.
 const CHATS_MEANT: usize = 5;
 
+/// States that are looked for together, by what stands for them in an address.
+const TOGETHER: [(&str, &[MessageState]); 2] =
+    [("waiting", &CANCELLABLE), ("not_sent", &[MessageState::Failed, MessageState::Expired])];
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/app/messages", get(list))
 }
@@ -71,10 +75,6 @@ impl ListQuery {
                 Some(recipient.map_err(wrong)?.into())
             }
         };
-        let states = match self.status.as_str() {
-            "" => Vec::new(),
-            name => vec![MessageState::from_name(name).ok_or(Error::NotFound("state"))?],
-        };
         let device = match self.device.as_str() {
             "" => None,
             text => Some(id(text, "device")?),
@@ -87,7 +87,7 @@ impl ListQuery {
                 _ => return Err(Error::NotFound("direction").into()),
             },
             device,
-            states,
+            states: states_named(&self.status)?,
             chat,
             kinds: match self.kind.as_str() {
                 "" => Vec::new(),
@@ -141,6 +141,16 @@ impl ListQuery {
         let path = self.path("/app/messages", None);
         let mark = if path.contains('?') { '&' } else { '?' };
         format!("{path}{mark}before={before}")
+    }
+}
+
+fn states_named(name: &str) -> Result<Vec<MessageState>, Error> {
+    if name.is_empty() {
+        return Ok(Vec::new());
+    }
+    match TOGETHER.iter().find(|(known, _)| *known == name) {
+        Some((_, states)) => Ok(states.to_vec()),
+        None => Ok(vec![MessageState::from_name(name).ok_or(Error::NotFound("state"))?]),
     }
 }
 
@@ -208,9 +218,10 @@ fn outcome(words: &Words, query: &ListQuery) -> Markup {
 
 /// What can be done to all that match.
 fn acts(words: &Words, query: &ListQuery) -> Markup {
-    let state = MessageState::from_name(&query.status);
+    let sought = states_named(&query.status).unwrap_or_default();
     let may_be = |states: &[MessageState]| {
-        query.direction != "in" && state.is_none_or(|state| states.contains(&state))
+        query.direction != "in"
+            && (sought.is_empty() || sought.iter().any(|state| states.contains(state)))
     };
     html! {
         p.row {
@@ -290,6 +301,8 @@ async fn filters(
     let filter = ChatFilter { search: name, ..ChatFilter::default() };
     let chats = state.core().chats(person.principal(), filter, page).await?.items;
     let directions = [("in", words.incoming), ("out", words.outgoing)];
+    let together = TOGETHER.map(|(name, _)| name).into_iter();
+    let together = together.zip([words.delivery_pending, words.not_sent]);
     Ok(html! {
         form.row method="get" action="/app/messages" {
             div.field {
@@ -312,6 +325,9 @@ async fn filters(
                 label for="status" { (words.status) }
                 select #status name="status" {
                     option value="" { (words.all) }
+                    @for (name, word) in together {
+                        option value=(name) selected[name == query.status] { (word) }
+                    }
                     @for state in MessageState::ALL {
                         @if state != MessageState::Sending {
                             option value=(state.as_str()) selected[state.as_str() == query.status] {

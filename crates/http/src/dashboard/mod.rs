@@ -30,6 +30,7 @@ mod device_hooks;
 mod device_more;
 mod devices;
 mod failure;
+mod find;
 mod gateway;
 mod group;
 pub(crate) mod group_names;

@@ -5,13 +5,13 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use domain::error::Error;
-use domain::plan::{Feature, Plan};
+use domain::plan::{DEFAULT_PLAN, Feature, Plan};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::accounts::operator;
 use super::caller::{Asked, Nothing, Person, Posted};
-use super::failure::{Failure, PageResult, describe, redirect};
+use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{Confirm, Fault, with};
 use super::table::{self, Column};
@@ -44,6 +44,7 @@ words! {
     change_for_all: "Change it for all", "Ubah untuk semua";
     delete_title: "Delete the plan {}?", "Hapus paket {}?";
     delete_warning: "No account has it. After this none can be given it.", "Tidak ada akun yang memakainya. Setelah ini paket tidak dapat diberikan lagi.";
+    is_default: "Accounts that are made without a plan get this one: it stays. Its limits can be changed.", "Akun yang dibuat tanpa paket mendapat paket ini, jadi paket ini tetap ada. Batasnya dapat diubah.";
     in_use: "Accounts that have this plan: {}. It can be deleted once they have another one.", "{} akun memakai paket ini. Paket dapat dihapus setelah akun itu mendapat paket lain.";
     number_wrong: "Limits are whole numbers, or empty.", "Batas berupa bilangan bulat, atau kosong.";
 }
@@ -127,21 +128,21 @@ impl PlanForm {
         }
     }
 
-    /// The plan, and which of its features are chosen.
-    fn plan(&mut self) -> Option<Plan> {
-        let limit = |text: &str| match text.trim() {
-            "" => Some(None),
-            text => text.parse().ok().map(Some),
+    /// The plan, or which of its limits is no number.
+    fn plan(&mut self) -> Result<Plan, &'static str> {
+        let limit = |field: &'static str, text: &str| match text.trim() {
+            "" => Ok(None),
+            text => text.parse::<i64>().map(Some).map_err(|_| field),
         };
         let features =
             Feature::ALL.into_iter().filter(|feature| !self.flag_mut(*feature).is_empty());
         let features = features.collect();
-        Some(Plan {
+        Ok(Plan {
             name: self.name.trim().to_owned(),
-            device_limit: limit(&self.device_limit)?,
-            messages_per_day: limit(&self.messages_per_day)?,
-            messages_per_month: limit(&self.messages_per_month)?,
-            requests_per_minute: limit(&self.requests_per_minute)?,
+            device_limit: limit("device_limit", &self.device_limit)?,
+            messages_per_day: limit("messages_per_day", &self.messages_per_day)?,
+            messages_per_month: limit("messages_per_month", &self.messages_per_month)?,
+            requests_per_minute: limit("requests_per_minute", &self.requests_per_minute)?,
             features,
         })
     }
@@ -201,9 +202,11 @@ fn table(person: &Person, own: &PlanWords, plans: &[Plan]) -> Markup {
             html! {
                 a.button.plain href={ "?edit=" (plan.name) "#edit" }
                     aria-label={ (own.change) " " (plan.name) } { (own.change) }
-                " "
-                a.button.plain.danger-text href=(delete_path(plan))
-                    aria-label={ (words.delete) " " (plan.name) } { (words.delete) }
+                @if plan.name != DEFAULT_PLAN {
+                    " "
+                    a.button.plain.danger-text href=(delete_path(plan))
+                        aria-label={ (words.delete) " " (plan.name) } { (words.delete) }
+                }
             },
         ]
     };
@@ -228,16 +231,20 @@ fn edit_form(
         section.card #edit {
             h2 { (own.edit) }
             p.quiet { (own.edit_help) }
-            (Fault::above(fault, &[]))
+            (Fault::above(fault, &["name", "device_limit", "messages_per_day", "messages_per_month", "requests_per_minute"]))
             @if let Some(users) = users { p.fault role="alert" { (with(own.used, users)) } }
             form.stack method="post" action="/app/plans" {
                 (person.csrf())
                 label for="name" { (words.name) }
-                input #name name="name" required maxlength="40" pattern="[a-z0-9_\\-]+" value=(form.name);
+                input #name name="name" required maxlength="40" pattern="[a-z0-9_\\-]+" value=(form.name)
+                    aria-describedby="name-fault";
+                (Fault::beside(fault, "name"))
                 div.grid { @for (name, label, value) in limits {
                     div.field {
                         label for=(name) { (label) }
-                        input id=(name) name=(name) type="number" min="0" value=(value);
+                        input id=(name) name=(name) type="number" min="0" value=(value)
+                            aria-describedby={ (name) "-fault" };
+                        (Fault::beside(fault, name))
                     }
                 } }
                 fieldset {
@@ -260,7 +267,7 @@ fn delete_path(plan: &Plan) -> String {
     format!("/app/plans/{}/delete", plan.name)
 }
 
-/// A plan that accounts have stays.
+/// A plan that accounts have stays, and the one of accounts that are made without naming one.
 async fn ask_delete(
     State(state): State<AppState>,
     person: Person,
@@ -271,10 +278,15 @@ async fn ask_delete(
     let plan = plans.iter().find(|plan| plan.name == name).ok_or(Error::NotFound("plan"))?;
     let users = state.core().accounts_of_plan(&operator, &plan.name).await?;
     let title = with(own.delete_title, &plan.name);
-    let body = if users > 0 {
+    let kept = match users {
+        _ if plan.name == DEFAULT_PLAN => Some(own.is_default.to_owned()),
+        0 => None,
+        users => Some(with(own.in_use, users)),
+    };
+    let body = if let Some(why) = kept {
         html! {
             h1 { (title) }
-            p.warning { (with(own.in_use, users)) }
+            p.warning { (why) }
             p { a.button.plain href="/app/plans" { (person.words().keep) } }
         }
     } else {
@@ -305,9 +317,12 @@ async fn put(
 ) -> PageResult {
     let own = PlanWords::of(person.lang);
     let operator = operator(&person)?;
-    let Some(plan) = form.plan() else {
-        let fault = Fault::of("plan", own.number_wrong.to_owned());
-        return page(&state, &person, &mut form, (None, Some(&fault))).await;
+    let plan = match form.plan() {
+        Ok(plan) => plan,
+        Err(field) => {
+            let fault = Fault::of(field, own.number_wrong.to_owned());
+            return page(&state, &person, &mut form, (None, Some(&fault))).await;
+        }
     };
     let users = state.core().accounts_of_plan(&operator, &plan.name).await?;
     if users > 0 && form.sure != plan.name {
@@ -315,10 +330,9 @@ async fn put(
     }
     match state.core().put_plan(&operator, plan).await {
         Ok(_) => Ok(redirect("/app/plans")),
-        Err(error @ Error::Invalid { .. }) => {
-            let fault = Fault::of("plan", describe(&error.into(), person.words()));
+        Err(error) => {
+            let fault = Failure::from(error).into_fault(person.lang)?;
             page(&state, &person, &mut form, (None, Some(&fault))).await
         }
-        Err(error) => Err(error.into()),
     }
 }

@@ -32,7 +32,7 @@ use super::linking::{self, Linking, PairForm};
 use super::messages::table;
 use super::once::{self, new_key};
 use super::origin::{check_origin, csrf_token};
-use super::send::{Sender, Step, preview, preview_title};
+use super::send::{Again, Sender, Sent, Step, preview, preview_title};
 use super::show::{self, Fault, with};
 use super::stream::{self, Listener, StreamQuery};
 use super::upload::read;
@@ -329,17 +329,15 @@ async fn send(State(state): State<AppState>, holder: Holder, request: Request) -
     holder.visitor.require(Permission::Send)?;
     let action = format!("{}/send", holder.path);
     let sender = sender(&holder, &action);
-    match sender.act(&state, &form, file.clone()).await? {
-        Step::Form(refusal) => {
-            let form = sender.keep(&state, form, file);
-            page(&state, &holder, Shown { form, refusal, ..Shown::default() }).await
+    match sender.act(&state, form, file).await? {
+        Step::Again(form, Again::Form(refusal)) => {
+            page(&state, &holder, Shown { form: *form, refusal, ..Shown::default() }).await
         }
-        Step::Preview(requests) => {
-            let form = sender.keep(&state, form, file);
+        Step::Again(form, Again::Preview(requests)) => {
             let title = preview_title(holder.lang.words(), requests.len());
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::visiting(StatusCode::OK, holder.lang, &title, &Head::default(), &body))
         }
-        Step::Sent(count, _) => Ok(redirect(&format!("{}?sent={count}", holder.path))),
+        Step::Sent(Sent { count, .. }) => Ok(redirect(&format!("{}?sent={count}", holder.path))),
     }
 }

@@ -68,12 +68,26 @@ pub(super) struct Sender<'a> {
 
 /// What follows from a form.
 pub(super) enum Step {
-    /// It is shown again, with what is wrong.
+    /// It is shown again, with the file that came with it now or before.
+    Again(Box<SendForm>, Again),
+    /// Messages are on their way.
+    Sent(Sent),
+}
+
+/// Why a form is shown again.
+pub(super) enum Again {
+    /// To be corrected, where something is wrong.
     Form(Option<Refusal>),
     /// What would be sent is looked at first.
     Preview(Vec<SendRequest>),
-    /// So many messages are on their way; the first of them, and the last.
-    Sent(usize, Option<(MessageId, MessageId)>),
+}
+
+/// What is on its way.
+pub(super) struct Sent {
+    /// How many messages.
+    pub(super) count: usize,
+    /// The first of them, and the last.
+    pub(super) ids: Option<(MessageId, MessageId)>,
 }
 
 impl<'a> Sender<'a> {
@@ -90,30 +104,42 @@ impl<'a> Sender<'a> {
     pub(super) async fn act(
         &self,
         state: &AppState,
-        form: &SendForm,
+        form: SendForm,
         file: Option<FormFile>,
     ) -> Result<Step, Failure> {
+        Ok(match self.send(state, &form, file.clone()).await? {
+            Ok(sent) => Step::Sent(sent),
+            Err(again) => Step::Again(Box::new(self.keep(state, form, file)), again),
+        })
+    }
+
+    async fn send(
+        &self,
+        state: &AppState,
+        form: &SendForm,
+        file: Option<FormFile>,
+    ) -> Result<Result<Sent, Again>, Failure> {
         if form.act == "code" {
-            return Ok(Step::Form(None));
+            return Ok(Err(Again::Form(None)));
         }
         let file = file.or_else(|| self.held(state, form));
         let idempotency = idempotency(form, file.as_ref());
         let (core, account) = (state.core(), self.principal.account()?);
         let batch = match requests(self.lang, account, form, file, core.now()) {
             Ok(batch) => batch,
-            Err(refusal) => return Ok(Step::Form(Some(refusal))),
+            Err(refusal) => return Ok(Err(Again::Form(Some(refusal)))),
         };
         if batch.is_list && form.act != "all" {
-            return Ok(Step::Preview(batch.requests));
+            return Ok(Err(Again::Preview(batch.requests)));
         }
         let (count, lines) = (batch.requests.len(), batch.lines());
         match core.send_batch(self.principal, batch.requests, Some(idempotency)).await {
             Ok(accepted) => {
                 let ids = || accepted.messages.iter().map(|message| message.id);
-                Ok(Step::Sent(count, ids().min().zip(ids().max())))
+                Ok(Ok(Sent { count, ids: ids().min().zip(ids().max()) }))
             }
             Err(SendRefusal { error: error @ Error::NotFound(_), .. }) => Err(error.into()),
-            Err(refusal) => Ok(Step::Form(Some(Batch::refusal(&lines, refusal, self.lang)))),
+            Err(refusal) => Ok(Err(Again::Form(Some(Batch::refusal(&lines, refusal, self.lang))))),
         }
     }
 }
@@ -127,12 +153,7 @@ impl Sender<'_> {
     }
 
     /// A form that is shown again, with the file that came with it now or before.
-    pub(super) fn keep(
-        &self,
-        state: &AppState,
-        mut form: SendForm,
-        file: Option<FormFile>,
-    ) -> SendForm {
+    fn keep(&self, state: &AppState, mut form: SendForm, file: Option<FormFile>) -> SendForm {
         let (files, now) = (state.held_files(), state.core().now());
         let is_sendable =
             |file: &FormFile| (1..=INLINE_MEDIA_BYTES_MAX).contains(&file.bytes.len());
@@ -157,20 +178,20 @@ async fn submit(
         return Err(Failure::NoAccount);
     }
     let sender = Sender::of(&person);
-    match sender.act(&state, &form, file.clone()).await? {
-        Step::Form(refusal) => {
-            let form = sender.keep(&state, form, file);
+    match sender.act(&state, form, file).await? {
+        Step::Again(form, Again::Form(refusal)) => {
             page(&state, &headers, &person, &form, refusal.as_ref()).await
         }
-        Step::Preview(requests) => {
-            let form = sender.keep(&state, form, file);
+        Step::Again(form, Again::Preview(requests)) => {
             let title = preview_title(person.words(), requests.len());
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::page(&person, Place::Send, &title, &body))
         }
-        Step::Sent(1, Some((message, _))) => Ok(redirect(&format!("/app/messages/{message}"))),
-        Step::Sent(_, Some((first, last))) => Ok(redirect(&batch_path(first, last))),
-        Step::Sent(_, None) => Ok(redirect("/app/messages?direction=out")),
+        Step::Sent(Sent { count: 1, ids: Some((message, _)) }) => {
+            Ok(redirect(&format!("/app/messages/{message}")))
+        }
+        Step::Sent(Sent { ids: Some((first, last)), .. }) => Ok(redirect(&batch_path(first, last))),
+        Step::Sent(Sent { ids: None, .. }) => Ok(redirect("/app/messages?direction=out")),
     }
 }
 

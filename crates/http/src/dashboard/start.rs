@@ -148,16 +148,24 @@ async fn glance(
             div { dt { (words.sent_today) } dd { (today.sent) } }
             div { dt { (own.delivered) } dd { (today.delivered) } }
             div { dt { (own.read) } dd { (today.read) } }
-            div { dt { (own.not_sent) } dd { (today.failed - today.cancelled) } }
+            div { dt { (own.not_sent) } dd { (leading(today.failed - today.cancelled, "not_sent")) } }
             div { dt { (own.received) } dd { (today.received) } }
         }
         dl.figures {
-            div { dt { (words.waiting) } dd { (waiting) } }
+            div { dt { (words.waiting) } dd { (leading(waiting, "waiting")) } }
             div { dt { (words.devices_connected) } dd { (counts.connected) " / " (counts.all) } }
             (figure_left(person, &quota))
         }
         (attention)
     })
+}
+
+/// A figure that leads to its messages, where it counts any.
+fn leading(count: i64, status: &str) -> Markup {
+    html! {
+        @if count > 0 { a href={ "/app/messages?direction=out&status=" (status) } { (count) } }
+        @else { (count) }
+    }
 }
 
 /// How many messages wait, of a device or of all.

@@ -241,7 +241,6 @@ words! {
     plan: "Plan", "Paket";
     enter: "Enter", "Buka";
     first_key: "First key", "Kunci pertama";
-    account_wrong: "Write a name, and an email address that no other account has.", "Isi nama, dan alamat email yang belum dipakai akun lain.";
     no_people: "This account has no people yet: invite somebody below.", "Belum ada yang masuk ke akun ini: undang seseorang di bawah.";
     role: "Role", "Peran";
     role_owner: "Owner: everything", "Pemilik: semuanya";
@@ -263,9 +262,12 @@ words! {
     scope_read: "read", "membaca";
     scope_send: "send", "mengirim";
     scope_manage: "manage", "mengelola";
-    scope_read_help: "messages, devices, groups, events", "pesan, perangkat, grup, kejadian";
-    scope_send_help: "messages; cancel, edit and delete them; change groups", "pesan; membatalkan, menyunting, menghapusnya; mengubah grup";
-    scope_manage_help: "devices, webhooks, keys", "perangkat, webhook, kunci";
+    scopes_help: "Most programs need the first two: they send, and see what comes in and what became of it.", "Kebanyakan program cukup dengan dua yang pertama: mengirim, serta melihat pesan masuk dan hasilnya.";
+    scope_all: "all of these", "semuanya";
+    scope_all_help: "for a program that also adds devices, such as a panel of yours", "untuk program yang juga menambah perangkat, misalnya panel Anda sendiri";
+    scope_read_help: "see messages, devices, groups and events", "melihat pesan, perangkat, grup, dan kejadian";
+    scope_send_help: "send messages, cancel, edit and delete them; change groups; check numbers", "mengirim pesan, membatalkan, menyunting, menghapusnya; mengubah grup; memeriksa nomor";
+    scope_manage_help: "add, link, change and delete devices, webhooks and keys", "menambah, menautkan, mengubah, menghapus perangkat, webhook, dan kunci";
     scopes_missing: "Choose at least one.", "Pilih sedikitnya satu.";
     device_token: "token of the device", "token perangkat";
     last_used: "Last used", "Terakhir dipakai";

@@ -166,10 +166,22 @@ async fn send(mut line: SendRequest<Body>, request: Request<Body>) -> Hop {
     // It did not take the request: its clock, or its secret key, is another one. Those of an older release
     // have no mark; their 404 becomes a "try again".
     if head.headers.remove(SIGNATURE).is_none() && head.status == StatusCode::NOT_FOUND {
+        note_refusal();
         return Hop::NotReached;
     }
     remove_those_of_connection(&mut head.headers);
     Hop::Answered(Response::from_parts(head, Body::new(body)))
+}
+
+/// Reports once that another node does not take our requests: every one that crosses nodes fails until then.
+fn note_refusal() {
+    static NOTED: std::sync::Once = std::sync::Once::new();
+    NOTED.call_once(|| {
+        tracing::warn!(
+            "another node does not take requests that are sent on to it: its clock is more than 30 seconds away \
+             from this one's, its secret key is another one, or it is an older release"
+        );
+    });
 }
 
 fn remove_those_of_connection(headers: &mut HeaderMap) {

@@ -60,46 +60,68 @@ fn take_claims(state: &AppState, parts: &mut Parts) -> Option<super::sign::Claim
 
 #[cfg(test)]
 mod tests {
-    use axum::body::to_bytes;
     use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+    use jiff::{SignedDuration, Timestamp};
 
     use super::super::NodeKey;
     use super::*;
     use crate::HttpConfig;
     use crate::tests::app::App;
 
-    #[tokio::test]
-    async fn only_what_a_node_has_signed_is_answered_as_it_came() {
-        let key = NodeKey::derive(&[1; 32]);
+    const BODY: &str = "{\"name\":\"from a node\"}";
+
+    async fn app_with(key: &NodeKey) -> App {
         let config = HttpConfig {
             node_key: Some(key.clone()),
             ..HttpConfig::new(Some("http://gerbang.test"))
         };
-        let app = App::with(config, "unlimited").await;
-        let ask = async |signer: &NodeKey, body: &'static str, signed_body: &[u8]| {
-            let mut headers = HeaderMap::new();
-            let bearer = format!("Bearer {}", app.shop.key);
-            headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
-            headers.insert("content-type", HeaderValue::from_static("application/json"));
-            let (method, path) = (Method::POST, "/v1/keys");
-            let signed = Signed { method: &method, path, headers: &headers };
-            let signature = signer.sign(&signed, signed_body, None, app.core.now()).unwrap();
-            headers.insert(SIGNATURE, signature);
-            let mut request =
-                Request::post(format!("/internal{path}")).body(Body::from(body)).unwrap();
-            *request.headers_mut() = headers;
-            let answer = app.router.clone().oneshot(request).await.unwrap();
-            let status = answer.status();
-            (status, to_bytes(answer.into_body(), 10_000).await.unwrap())
+        App::with(config, "unlimited").await
+    }
+
+    /// What a request of another node is answered that has signed this body by its clock.
+    async fn ask(app: &App, signer: &NodeKey, signed: &[u8], clock: Timestamp) -> Response<Body> {
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {}", app.shop.key);
+        headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        let (method, path) = (Method::POST, "/v1/keys");
+        let claims = Signed { method: &method, path, headers: &headers };
+        let signature = signer.sign(&claims, signed, None, clock).unwrap();
+        headers.insert(SIGNATURE, signature);
+        let mut request = Request::post(format!("/internal{path}")).body(Body::from(BODY)).unwrap();
+        *request.headers_mut() = headers;
+        app.router.clone().oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_what_a_node_has_signed_is_answered_as_it_came() {
+        let (key, other) = (NodeKey::derive(&[1; 32]), NodeKey::derive(&[2; 32]));
+        let app = app_with(&key).await;
+        let status = async |signer: &NodeKey, signed: &[u8]| {
+            ask(&app, signer, signed, app.core.now()).await.status()
         };
-        let body = "{\"name\":\"from a node\"}";
-        let (status, answer) = ask(&key, body, body.as_bytes()).await;
-        assert_eq!(status, StatusCode::CREATED, "{answer:?}");
-        assert_eq!(ask(&key, body, b"another").await.0, StatusCode::NOT_FOUND);
-        let other = NodeKey::derive(&[2; 32]);
-        assert_eq!(ask(&other, body, body.as_bytes()).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(status(&key, BODY.as_bytes()).await, StatusCode::CREATED);
+        assert_eq!(status(&key, b"another").await, StatusCode::NOT_FOUND);
+        assert_eq!(status(&other, BODY.as_bytes()).await, StatusCode::NOT_FOUND);
         let unsigned = Request::get("/internal/v1/me").body(Body::empty()).unwrap();
         let answer = app.router.clone().oneshot(unsigned).await.unwrap();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn clocks_may_differ_and_one_that_has_jumped_is_not_believed() {
+        let key = NodeKey::derive(&[1; 32]);
+        let app = app_with(&key).await;
+        // Each may be five seconds off the database's, one this way and one the other.
+        for (apart_s, is_taken) in
+            [(0, true), (10, true), (-10, true), (31, false), (-31, false), (-21_600, false)]
+        {
+            let clock = app.core.now() + SignedDuration::from_secs(apart_s);
+            let answer = ask(&app, &key, BODY.as_bytes(), clock).await;
+            // Without the mark the other node knows that nothing was done.
+            assert_eq!(answer.headers().contains_key(SIGNATURE), is_taken, "{apart_s}");
+            let status = if is_taken { StatusCode::CREATED } else { StatusCode::NOT_FOUND };
+            assert_eq!(answer.status(), status, "{apart_s}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Progress, Store};
+use domain::request_file::blob_key_of;
 use domain::service::{Core, CoreParts, NewAccountRequest, NewKeyRequest, Principal, SyncWait};
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -21,6 +22,7 @@ use testkit::entropy::SeededEntropy;
 use testkit::fake_dispatcher::FakeDispatcher;
 use testkit::fake_outbound::{FakeOutbound, ReversingCipher};
 use testkit::flaky_store::FlakyStore;
+use testkit::memory_blobs::MemoryBlobs;
 use testkit::no_files::NoFiles;
 
 use super::database::Database;
@@ -72,6 +74,7 @@ pub(crate) struct App {
     pub counting: Arc<FlakyStore>,
     pub dispatcher: Arc<FakeDispatcher>,
     pub outbound: Arc<FakeOutbound>,
+    pub blobs: Arc<MemoryBlobs>,
     pub clock: Arc<FragileClock>,
     pub shop: Customer,
     pub front: Linked,
@@ -103,13 +106,14 @@ impl App {
         let store: Arc<dyn Store> = counting.clone();
         let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));
         let outbound = Arc::new(FakeOutbound::default());
+        let blobs = Arc::new(MemoryBlobs::default());
         let core = Arc::new(Core::new(CoreParts {
             store: store.clone(),
             dispatcher: dispatcher.clone() as Arc<dyn Dispatcher>,
             outbound: outbound.clone(),
             formats: Arc::new(Formats),
             sealer: Arc::new(ReversingCipher),
-            blobs: Arc::new(NoFiles),
+            blobs: blobs.clone(),
             links: Arc::new(NoFiles),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
@@ -141,6 +145,7 @@ impl App {
             counting,
             dispatcher,
             outbound,
+            blobs,
             clock,
             shop,
             front,
@@ -188,6 +193,12 @@ impl App {
     pub(crate) fn device_reads(&self) -> usize {
         let reads = ["device", "devices", "find_devices", "device_by_id", "device_exists"];
         reads.iter().map(|call| self.counting.calls(call)).sum()
+    }
+
+    /// The file that came with a waiting message.
+    pub(crate) async fn file_of(&self, id: MessageId) -> Option<Vec<u8>> {
+        let message = self.store.waiting_message(id).await.unwrap()?;
+        self.blobs.file(&blob_key_of(&message)?)
     }
 
     /// How many messages the shop and its rival have.

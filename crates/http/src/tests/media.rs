@@ -5,6 +5,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use domain::ids::MessageId;
 use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde_json::{Value, json};
+use testkit::flaky_store::Outage;
+use testkit::memory_blobs::Trouble;
 
 use super::app::App;
 use super::exchange::{Ask, TestResponse, Transcript};
@@ -16,7 +18,7 @@ async fn send(app: &App, media: Value) -> TestResponse {
 
 async fn kept_bytes(app: &App, response: &TestResponse) -> Option<Vec<u8>> {
     let id = MessageId(response.json()["id"].as_i64().unwrap());
-    app.store.inline_media(id).await.unwrap()
+    app.file_of(id).await
 }
 
 #[tokio::test]
@@ -134,11 +136,40 @@ async fn a_batch_may_hold_files_and_a_repeat_is_known_by_them() {
     assert_eq!(first["data"][1]["media"]["size"], 3);
     let again = ask(b"one").of(&app.router).await.expect(202);
     assert_eq!(again.header("idempotency-replayed"), "true");
+    app.blobs.set_trouble(Trouble::Away);
+    let again = ask(b"one").of(&app.router).await.expect(202);
+    assert_eq!(again.header("idempotency-replayed"), "true", "also while it could not be kept");
+    app.blobs.set_trouble(Trouble::None);
     ask(b"two").of(&app.router).await.expect(422);
+    assert_eq!(app.blobs.names().len(), 1, "what is not accepted leaves no file");
     let broken =
         json!({"messages": [{"to": "628123456789", "text": "x", "media": {"filename": "a"}}]});
     let refused = Ask::post("/v1/messages/batch", broken).key(&app.front.token);
     let refused = refused.of(&app.router).await.expect(422).json();
     assert_eq!(refused["errors"][0]["field"], "messages[0].text");
     assert_eq!(app.message_count().await, 2);
+}
+
+#[tokio::test]
+async fn a_media_store_that_takes_nothing_refuses_files_and_no_texts() {
+    let app = App::new().await;
+    let file = || json!({"base64": STANDARD.encode(b"one")});
+    for (trouble, status) in [(Trouble::Full, 507), (Trouble::Away, 503)] {
+        app.blobs.set_trouble(trouble);
+        send(&app, file()).await.expect(status);
+        let text = json!({"device": app.front.id(), "to": "628123456789", "text": "goes on"});
+        Ask::post("/v1/messages", text).key(&app.shop.key).of(&app.router).await.expect(202);
+    }
+    assert_eq!((app.message_count().await, app.blobs.names().len()), (2, 0));
+    app.blobs.set_trouble(Trouble::None);
+    let kept = send(&app, file()).await.expect(202);
+    assert_eq!(kept_bytes(&app, &kept).await, Some(b"one".to_vec()));
+}
+
+#[tokio::test]
+async fn a_file_stays_where_the_store_does_not_say_whether_its_message_was_accepted() {
+    let app = App::new().await;
+    app.counting.fail(Outage::Call("accept"));
+    send(&app, json!({"base64": STANDARD.encode(b"one")})).await.expect(503);
+    assert_eq!(app.blobs.names().len(), 1);
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use domain::ports::MARKER_BLOB;
+use domain::request_file::is_blob_key;
 use jiff::Timestamp;
 use store::DatabaseFacts;
 use tempfile::TempDir;
@@ -26,8 +27,9 @@ const DRAFT: &str = "backup";
 pub enum MediaPart {
     /// They are in this directory, and are taken.
     Included(PathBuf),
-    /// They are not wanted.
-    LeftOut,
+    /// They are not wanted. Those that wait with messages are taken from this directory all the same: they belong
+    /// to the database.
+    LeftOut(PathBuf),
     /// They are in this bucket, which has copies of its own.
     InBucket(String),
 }
@@ -38,14 +40,14 @@ impl MediaPart {
         match &settings.media_store {
             MediaStore::S3(url) => Self::InBucket(url.clone()),
             MediaStore::Directory(dir) if is_wanted => Self::Included(dir.clone()),
-            MediaStore::Directory(_) => Self::LeftOut,
+            MediaStore::Directory(dir) => Self::LeftOut(dir.clone()),
         }
     }
 
     fn in_manifest(&self) -> Media {
         match self {
             Self::Included(_) => Media::Included,
-            Self::LeftOut => Media::LeftOut,
+            Self::LeftOut(_) => Media::LeftOut,
             Self::InBucket(_) => Media::InBucket,
         }
     }
@@ -58,7 +60,7 @@ pub struct Made {
     pub bytes: u64,
     /// The bytes of the database; PostgreSQL's is not in it.
     pub database_bytes: Option<u64>,
-    /// How many files that came in.
+    /// How many files of the media store.
     pub files: u64,
     /// The fingerprint of the secret key, which is not in it.
     pub fingerprint: String,
@@ -153,8 +155,10 @@ fn write(
     let mut writer = Writer::start(BufWriter::new(out), manifest)?;
     let database_bytes = database.map(|path| add(&mut writer, DATABASE, path)).transpose()?;
     let mut files = 0;
-    if let MediaPart::Included(dir) = media {
-        add_folder(&mut writer, dir, MEDIA, &mut files)?;
+    match media {
+        MediaPart::Included(dir) => add_folder(&mut writer, dir, MEDIA, |_| true, &mut files)?,
+        MediaPart::LeftOut(dir) => add_folder(&mut writer, dir, MEDIA, is_blob_key, &mut files)?,
+        MediaPart::InBucket(_) => {}
     }
     let mut out = writer.finish()?;
     out.flush()?;
@@ -176,11 +180,12 @@ fn add<W: io::Write>(writer: &mut Writer<W>, name: &str, path: &Path) -> io::Res
     Ok(Some(size))
 }
 
-/// Adds the files of a folder and of those inside. Names with a dot are drafts.
+/// Adds the files of a folder and of those inside, as far as their names are wanted. Names with a dot are drafts.
 fn add_folder<W: io::Write>(
     writer: &mut Writer<W>,
     dir: &Path,
     name: &str,
+    is_wanted: fn(&str) -> bool,
     files: &mut u64,
 ) -> io::Result<()> {
     let entries = match fs::read_dir(dir) {
@@ -195,10 +200,35 @@ fn add_folder<W: io::Write>(
         let Some(own) = own.to_str().filter(is_kept) else { continue };
         let (path, name) = (entry.path(), format!("{name}/{own}"));
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => add_folder(writer, &path, &name, files)?,
-            Ok(kind) if kind.is_file() => *files += u64::from(add(writer, &name, &path)?.is_some()),
+            Ok(kind) if kind.is_dir() => add_folder(writer, &path, &name, is_wanted, files)?,
+            Ok(kind) if kind.is_file() && is_wanted(own) => {
+                *files += u64::from(add(writer, &name, &path)?.is_some());
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_waiting_messages_are_in_a_backup_without_media() {
+        let dir = tempfile::tempdir().unwrap();
+        let media = dir.path().join("media");
+        fs::create_dir_all(media.join("7/device")).unwrap();
+        for name in ["12", "request-3EB0"] {
+            fs::write(media.join("7/device").join(name), name).unwrap();
+        }
+        let key = "0011223344556677".to_owned();
+        let (kind, at) = (Database::Postgresql, Timestamp::UNIX_EPOCH);
+        let manifest = Manifest::new(kind, 1, key, Media::LeftOut, at);
+        let files = |part: &MediaPart, name: &str| {
+            write(&manifest, None, part, &dir.path().join(name)).unwrap().files
+        };
+        assert_eq!(files(&MediaPart::LeftOut(media.clone()), "a"), 1);
+        assert_eq!(files(&MediaPart::Included(media), "b"), 2);
+    }
 }

@@ -1,4 +1,4 @@
-//! Backups: one compressed tar file with the database, the files that came in, and checksums of both.
+//! Backups: one compressed tar file with the database, the files of its messages, and checksums of both.
 //!
 //! The secret key is never in one, only its fingerprint. A restored device must be linked again: its keys have
 //! gone on since the backup, and used twice they would break its sessions.

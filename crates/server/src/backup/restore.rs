@@ -31,7 +31,7 @@ pub struct Report {
     pub database: Restored,
     /// Whether media was in the backup.
     pub media: Media,
-    /// How many files that came in were restored; `None` where they belong into a bucket.
+    /// How many files were restored; `None` where they belong into a bucket.
     pub files: Option<u64>,
 }
 

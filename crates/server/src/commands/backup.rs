@@ -18,7 +18,7 @@ pub struct BackupArgs {
     flags: Flags,
     /// The file to write, such as gerbang.tar.gz
     path: PathBuf,
-    /// Leave out the files that came in
+    /// Leave out the files that came in; those of waiting messages are in it all the same
     #[arg(long)]
     without_media: bool,
     /// Replace the file, if it is there
@@ -94,10 +94,12 @@ fn load(flags: Flags) -> Result<Settings> {
 fn made_text(settings: &Settings, path: &Path, media: &MediaPart, made: &Made) -> Result<String> {
     let shown = path.display();
     let media = match media {
-        MediaPart::Included(_) => format!("{} files that came in", made.files),
-        MediaPart::LeftOut => "no files that came in".to_owned(),
+        MediaPart::Included(_) => format!("{} files that came in or wait to be sent", made.files),
+        MediaPart::LeftOut(_) => {
+            format!("{} files that wait to be sent, none that came in", made.files)
+        }
         MediaPart::InBucket(url) => {
-            format!("not the files that came in: those are in {url}, which needs a copy of its own")
+            format!("not the files of messages: those are in {url}, which needs a copy of its own")
         }
     };
     let mut text = match made.database_bytes {
@@ -122,7 +124,7 @@ fn restored_text(path: &Path, report: &Report) -> String {
     let database = report.database;
     let files = match report.files {
         _ if report.media == Media::InBucket => "no files, for they are in a bucket".to_owned(),
-        Some(files) => format!("{files} files that came in"),
+        Some(files) => format!("{files} files that came in or wait to be sent"),
         None => format!(
             "no files, for they belong into a bucket (tar -xzf {} media unpacks them)",
             path.display()

@@ -146,7 +146,7 @@ async fn demo_account(core: &Core, store: &dyn Store, keys: &DemoKeys) -> Result
     };
     let key = new_key("demo key", &keys.account);
     let made = store.create_account(account, key, core.now()).await?;
-    if made.is_none() {
+    if made.is_err() {
         bail!(
             "the data directory belongs to another secret key; \
              use the same GERBANG_SECRET_KEY again, or another --data-dir"

@@ -1,4 +1,4 @@
-//! Where files that come in are kept.
+//! Where files that come in are kept, and those that come with requests.
 
 use std::path::PathBuf;
 

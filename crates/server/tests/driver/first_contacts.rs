@@ -1,7 +1,7 @@
 //! Whom a number may write to while WhatsApp restricts it: those who have let it write.
 
 use domain::message::Receipt;
-use domain::ports::MessengerEvent;
+use domain::ports::{Messenger, MessengerEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -92,7 +92,11 @@ async fn a_restriction_that_has_ended_holds_no_one_back() {
     restrict(&world, ENDS).await;
     let refused = world.send(device, &chat(STRANGER), "Halo").await;
     world.heard(device, MessengerEvent::Refused(refused.clone(), 463)).await;
+    assert_eq!(world.messenger.restriction(device).await, Ok(ends()));
     restrict(&world, "").await;
+    // Another number, because an answer is kept for a while.
+    let other = world.link("628110000009").await;
+    assert_eq!(world.messenger.restriction(other).await, Ok(None));
     world.try_send(device, &chat(STRANGER), &refused, "Halo").await.unwrap();
     world.heard(device, MessengerEvent::Acknowledged(refused.clone())).await;
     assert_eq!(world.sim.mail(STRANGER, &refused).await["copies"], 1);

@@ -1,12 +1,14 @@
 //! Groups: their list, and messages out and in.
 
 use domain::chat::{ChatId, GroupId};
+use domain::content::Content;
+use domain::context::{Context, Mentions};
 use domain::device::Group;
 use domain::group::{
     GroupAnswer, GroupChange, GroupDetails, GroupPicture, GroupRequest, GroupRole, GroupSetting,
     MemberChange, MemberOutcome, ParticipantAction,
 };
-use domain::ids::DeviceId;
+use domain::ids::{DeviceId, WhatsappId};
 use domain::message::{Address, Failure, Receipt};
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
@@ -56,6 +58,39 @@ async fn a_group_gets_messages_and_answers() {
         if by_lid {
             assert_eq!(message.sender.lid, Some(world.sim.lid(THEIRS).await));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_group_reads_whom_a_message_mentions_as_it_names_its_members() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let lid = world.sim.lid(THEIRS).await;
+    for by_lid in [false, true] {
+        let group = world.sim.group("Tim", &[OURS, THEIRS, OTHERS], by_lid).await;
+        let (named, jid) = match by_lid {
+            true => (lid.user(), lid.as_str().to_owned()),
+            false => (THEIRS, format!("{THEIRS}@s.whatsapp.net")),
+        };
+        let first = world.sim.write(THEIRS, &group, "Halo").await;
+        world.recorder.message(&first).await;
+        let mentions = Mentions { people: vec![THEIRS.to_owned()], all: false };
+        let context = Context { mentions, ..Context::default() };
+        let (id, text) = (new_id(), format!("Halo @{THEIRS}"));
+        let content = Content::Text(text.as_str().into());
+        world.try_send_message(device, &group, &id, content, context).await.unwrap();
+        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+        let mail = world.sim.mail(OTHERS, &id).await;
+        assert_eq!(mail["text"], json!(format!("Halo @{named}")), "by LID: {by_lid}");
+        assert_eq!(mail["mentions"], json!([jid]));
+        let mentioned = if by_lid { jid } else { THEIRS.to_owned() };
+        let answer =
+            json!({ "to": group, "text": format!("Ya @{named}"), "mentions": [mentioned] });
+        let sent = world.sim.call("POST", &format!("/phones/{OTHERS}/send"), answer).await;
+        let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+        let read = world.recorder.message(&id).await;
+        assert_eq!(read.content.text(), format!("Ya @{THEIRS}"), "by LID: {by_lid}");
+        assert_eq!(read.context.mentions.people, [THEIRS]);
     }
 }
 

@@ -134,7 +134,7 @@ async fn files_are_kept_in_a_bucket_and_wait_while_it_is_down() {
     let gateway = Gateway::start(&simulator, &settings).await;
     let operator = gateway.operator();
     let account = operator.make_account("buckets", "unlimited").await;
-    account.make_linked_device(&simulator, OURS).await;
+    let device = account.make_linked_device(&simulator, OURS).await;
     let is_stored = |row: &Value| row["media"]["state"] == "stored";
     for (caption, size) in [("small", 20_000), ("large", LARGE)] {
         let photo = bytes(size);
@@ -159,6 +159,12 @@ async fn files_are_kept_in_a_bucket_and_wait_while_it_is_down() {
     let body = json!({ "to": OURS, "text": "messages go on" });
     simulator.control().post(&format!("/phones/{BUDI}/send"), body).await;
     received(&account, "messages go on", |_| true).await;
+    let file = json!({ "base64": STANDARD.encode("a note"), "filename": "note.txt" });
+    let ask = json!({ "device": device, "to": BUDI, "media": file });
+    let refused = account.call("POST", "/v1/messages", Some(ask.clone())).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let text = json!({ "device": device, "to": BUDI, "text": "this goes on, too" });
+    account.post("/v1/messages", text).await;
     bucket.is_down.store(false, Ordering::SeqCst);
     // A request makes it due now, and waits; one that comes too early finds it waiting still.
     let url = row["media"]["url"].as_str().unwrap();
@@ -169,7 +175,14 @@ async fn files_are_kept_in_a_bucket_and_wait_while_it_is_down() {
     .await;
     let answer = client().get(url).send().await.unwrap();
     assert!(answer.bytes().await.unwrap() == photo);
-    assert_eq!(bucket.names().await.len(), 3);
+    let id = account.post("/v1/messages", ask).await["id"].clone();
+    let note = until("the note has left, and the bucket", 60, async || {
+        let note = account.get(&format!("/v1/messages/{id}")).await;
+        let waits = matches!(note["status"].as_str(), Some("scheduled" | "queued" | "sending"));
+        (!waits && bucket.names().await.len() == 3).then_some(note)
+    })
+    .await;
+    assert_ne!(note["status"], "failed", "{note}");
 
     let id = account.get("/v1/me").await["account"]["id"].clone();
     operator.call("DELETE", &format!("/v1/accounts/{id}"), None).await.ok();

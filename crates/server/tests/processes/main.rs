@@ -13,6 +13,7 @@ mod clock;
 mod copied;
 mod crash;
 mod demo;
+mod deploying;
 mod disk;
 mod faults;
 mod files;

@@ -36,6 +36,7 @@ async fn what_could_not_be_decrypted_is_counted_and_what_became_of_it() {
     let rows = rows().await;
     let is_readable = |row: &Value| !row["text"].as_str().unwrap_or_default().is_empty();
     assert_eq!((rows.len(), rows.iter().all(is_readable)), (5, true), "{rows:?}");
+    assert_eq!(counter(&gateway, "received").await, 5, "what is recovered was counted already");
     assert!(gateway.process.stop().await.success());
 }
 
@@ -58,10 +59,16 @@ async fn becomes(gateway: &Gateway, expected: [u64; 3]) {
 }
 
 async fn counted(gateway: &Gateway) -> [u64; 3] {
+    [
+        counter(gateway, "undecryptable").await,
+        counter(gateway, "recovered").await,
+        counter(gateway, "unreadable").await,
+    ]
+}
+
+async fn counter(gateway: &Gateway, name: &str) -> u64 {
     let metrics = gateway.operator().text("/metrics").await;
-    ["undecryptable", "recovered", "unreadable"].map(|name| {
-        let name = format!("gerbang_messages_{name}_total ");
-        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        value.unwrap_or_else(|| panic!("no {name}: {metrics}")).parse().unwrap()
-    })
+    let name = format!("gerbang_messages_{name}_total ");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    value.unwrap_or_else(|| panic!("no {name}: {metrics}")).parse().unwrap()
 }

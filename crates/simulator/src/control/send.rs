@@ -165,7 +165,11 @@ pub(super) async fn send(
     let vote = body.vote.as_ref().map(|vote| (vote.message.clone(), vote.options.clone()));
     let mut message = content(&simulator, body, &headers).await?;
     if !mentions.is_empty() {
-        let jid = |number: &String| parse_number(number).map(|number| number.jid().to_string());
+        // By LID as well, as in groups whose members are named so.
+        let jid = |given: &String| match given.split_once('@') {
+            Some((lid, "lid")) => Ok(Jid::lid(lid).to_string()),
+            _ => parse_number(given).map(|number| number.jid().to_string()),
+        };
         let mentioned_jid = mentions.iter().map(jid).collect::<Result<_>>()?;
         message.set_context_info(wa::ContextInfo { mentioned_jid, ..Default::default() });
     }

@@ -13,6 +13,7 @@ use domain::message::{Message, NewMessage};
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::Period;
 use domain::ports::{Acceptance, Accepted};
+use domain::request_file::{RequestFile, blob_key};
 use jiff::Timestamp;
 
 use super::counts::CountChanges;
@@ -224,22 +225,41 @@ impl<'a> AcceptedRequest<'a> {
         Some(KeyedRequest { account, name, key, messages: &self.messages, now })
     }
 
-    /// The files that came with it.
-    fn files(&self) -> impl Iterator<Item = (MessageId, &'a Vec<u8>)> {
+    /// The files that came with it, by their names in the media store.
+    fn files(&self) -> impl Iterator<Item = (MessageId, String, &'a RequestFile)> {
+        let account = self.request.account_id;
         let messages = self.messages.iter().zip(&self.request.messages);
-        messages.filter_map(|(message, new)| Some((message.id, new.inline_file.as_ref()?)))
+        messages.filter_map(move |(message, new)| {
+            let file = new.inline_file.as_ref()?;
+            Some((message.id, blob_key(account, new.device_id, &new.whatsapp_id), file))
+        })
     }
 }
 
 async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
     const INSERT: InsertRows = InsertRows {
         table: "inline_media",
-        columns: &[("message_id", Type::Int), ("bytes", Type::Blob)],
+        columns: &[
+            ("message_id", Type::Int),
+            ("bytes", Type::Blob),
+            ("blob_key", Type::Text),
+            ("size", Type::Int),
+            ("sha256", Type::Blob),
+        ],
         then: "",
     };
-    let files = made.iter().flat_map(|(_, made)| made.files());
-    let rows: Vec<Vec<Param<'_>>> =
-        files.map(|(id, bytes)| vec![id.0.into(), bytes.into()]).collect();
+    const NO_BYTES: &[u8] = &[];
+    let files: Vec<_> = made.iter().flat_map(|(_, made)| made.files()).collect();
+    let mut rows = Vec::with_capacity(files.len());
+    for (id, key, file) in &files {
+        rows.push(vec![
+            Param::from(id.0),
+            Param::from(NO_BYTES),
+            Param::from(key),
+            Param::from(i64::try_from(file.size).unwrap_or(i64::MAX)),
+            Param::from(file.sha256.as_slice()),
+        ]);
+    }
     tx.insert(&INSERT, &rows).await.map(drop)
 }
 

@@ -138,7 +138,7 @@ async fn amended(
     put_content(tx, &message).await?;
     let device = devices.get(&message.device_id).map(EventDevice::from);
     let event = device.and_then(|device| Event::of_change(&message, &device, amendment));
-    Ok(Some(Recorded { message, events: event.into_iter().collect() }))
+    Ok(Some(Recorded { message, events: event.into_iter().collect(), is_new: false }))
 }
 
 async fn put_content(tx: &mut Tx, message: &Message) -> SqlResult<()> {

@@ -11,6 +11,7 @@ use domain::message::{Direction, Message, MessageState};
 use domain::ports::{
     CountedPage, MessageFilter, PAGE_BYTES_MAX, Page, PageRequest, REPEATED_BYTES_MAX,
 };
+use domain::request_file::{RequestFile, WaitingFile};
 use jiff::{SignedDuration, Timestamp};
 
 use super::counts::Counts;
@@ -19,7 +20,7 @@ use super::{history_columns, message_from, waiting_columns};
 use crate::accounts::page_of;
 use crate::files;
 use crate::rows::{Filled, bounds};
-use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
+use crate::sql::{Param, Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
 
 /// Most messages of the history that one request looks at for those that no index finds: at a few first, because
 /// they often fill the page.
@@ -91,9 +92,17 @@ impl Merged {
 }
 
 /// The file that came with a waiting message.
-pub(crate) async fn inline_media(tx: &mut Tx, id: MessageId) -> SqlResult<Option<Vec<u8>>> {
-    const SELECT: &str = "SELECT bytes FROM inline_media WHERE message_id = $1";
-    tx.query_one(SELECT, params![id.0]).await?.map(|mut row| row.blob()).transpose()
+pub(crate) async fn inline_media(tx: &mut Tx, id: MessageId) -> SqlResult<Option<WaitingFile>> {
+    const SELECT: &str = "SELECT size, sha256, bytes FROM inline_media WHERE message_id = $1";
+    let Some(mut row) = tx.query_one(SELECT, params![id.0]).await? else { return Ok(None) };
+    let (size, sha256) = (row.opt_int()?, row.opt_blob()?);
+    let (Some(size), Some(sha256)) = (size, sha256) else {
+        return Ok(Some(WaitingFile::Bytes(row.blob()?)));
+    };
+    let damaged = || SqlError::Fault(format!("the file of message {id} cannot be read"));
+    let size = u64::try_from(size).map_err(|_| damaged())?;
+    let sha256: [u8; 32] = sha256.try_into().map_err(|_| damaged())?;
+    Ok(Some(WaitingFile::Blob(RequestFile { size, sha256 })))
 }
 
 /// A filter as parameters.

@@ -79,7 +79,11 @@ pub(crate) async fn receive_group(
     };
     let mut answer = |messages: Vec<Message>| {
         let stored = messages.into_iter().filter_map(&mut stored);
-        stored.map(|message| recorded_since(message, &devices, 0)).collect()
+        let recorded = |message: Message| Recorded {
+            is_new: new.contains(&message.id),
+            ..recorded_since(message, &devices, 0)
+        };
+        stored.map(recorded).collect()
     };
     let came: Vec<&Message> = rows.iter().filter(|row| new.contains(&row.id)).copied().collect();
     let mut early = amend::take_early(tx, &came).await?;

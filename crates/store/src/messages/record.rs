@@ -104,7 +104,7 @@ pub(super) fn recorded_since(
 ) -> Recorded {
     let device = devices.get(&message.device_id).map(EventDevice::from);
     let events = device.map(|device| Event::of_message(&message, &device, since));
-    Recorded { message, events: events.unwrap_or_default() }
+    Recorded { message, events: events.unwrap_or_default(), is_new: false }
 }
 
 /// Puts the events of changes into the outbox of webhooks.
@@ -185,7 +185,7 @@ pub(crate) async fn erase_unreadable(
 ) -> SqlResult<()> {
     const FILES: &str = "DELETE FROM inline_media WHERE message_id IN
         (SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2)
-        RETURNING message_id, CAST(octet_length(bytes) AS BIGINT)";
+        RETURNING message_id, CAST(COALESCE(size, octet_length(bytes)) AS BIGINT)";
     const MESSAGES: &str = "DELETE FROM outbox WHERE account_id = $1 AND device_id = $2
         RETURNING id, CAST(octet_length(text) AS BIGINT)";
     const COUNT: &str = "UPDATE usage SET waiting = waiting - $2, text_bytes = text_bytes - $3,
@@ -354,7 +354,7 @@ fn leave(
 async fn erase_files(tx: &mut Tx, left: &[&Message]) -> SqlResult<BTreeMap<MessageId, i64>> {
     const DELETE: &str = "DELETE FROM inline_media
         WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
-        RETURNING message_id, CAST(octet_length(bytes) AS BIGINT)";
+        RETURNING message_id, CAST(COALESCE(size, octet_length(bytes)) AS BIGINT)";
     let is_inline = |message: &&&Message| message.media().is_some_and(|media| media.url.is_none());
     let ids: Vec<i64> = left.iter().filter(is_inline).map(|message| message.id.0).collect();
     if ids.is_empty() {

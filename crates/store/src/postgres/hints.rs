@@ -12,7 +12,8 @@ use async_channel::{Receiver, Sender};
 use domain::ids::{AccountId, DeviceId};
 use domain::leases::Leases;
 use parking_lot::Mutex;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener};
+use sqlx::pool::CloseEvent;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -25,7 +26,7 @@ const HINTS_MAX: usize = 64;
 const NAMED_MAX: usize = 200;
 /// Between two hints that are sent: a busy gateway has always something new.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long sending a hint may take.
+/// How long sending a hint may take, and beginning to listen.
 const SEND_MAX: Duration = Duration::from_secs(5);
 /// After so long without a hint it listens anew: a connection that is gone without a word says nothing for ever.
 const HEARD_MAX: Duration = Duration::from_secs(60);
@@ -112,13 +113,13 @@ impl Hints {
             return Self { queue: None, accepted, heard, changed };
         }
         let (queue, hints) = async_channel::bounded(HINTS_MAX);
-        tokio::spawn(send(options, hints, Arc::clone(&accepted), leases.clone()));
         let listener = Listener {
             leases: leases.clone(),
             heard: Arc::clone(&heard),
             changed: changed.clone(),
         };
-        tokio::spawn(listener.run(pool.clone(), queue.clone()));
+        tokio::spawn(listener.run(options.clone(), pool.close_event()));
+        tokio::spawn(send(options, hints, Arc::clone(&accepted), leases.clone()));
         Self { queue: Some(queue), accepted, heard, changed }
     }
 
@@ -220,17 +221,30 @@ struct Listener {
 }
 
 impl Listener {
-    /// Listens until the queue of hints is closed.
-    async fn run(self, pool: PgPool, queue: Sender<Hint>) {
+    /// Listens until the database is closed.
+    async fn run(self, options: PgConnectOptions, closed: CloseEvent) {
+        tokio::select! {
+            () = closed => {}
+            () = self.listen(&options) => {}
+        }
+    }
+
+    async fn listen(&self, options: &PgConnectOptions) {
         let mut tries = every(RECONNECT_PAUSE);
-        while !queue.is_closed() {
+        loop {
             tries.tick().await;
-            if let Ok(mut listener) = PgListener::connect_with(&pool).await
-                && listener.listen(CHANNEL).await.is_ok()
-            {
-                while let Ok(Ok(Some(heard))) = timeout(HEARD_MAX, listener.try_recv()).await {
-                    self.hear(heard.payload());
-                }
+            // Never one of those that read and write: a connection that has fallen silent keeps its place in its
+            // pool until TCP gives it up.
+            let alone =
+                PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+            let pool = alone.connect_lazy_with(options.clone());
+            let listening = async {
+                let mut listener = PgListener::connect_with(&pool).await?;
+                listener.listen(CHANNEL).await.map(|()| listener)
+            };
+            let Ok(Ok(mut listener)) = timeout(SEND_MAX, listening).await else { continue };
+            while let Ok(Ok(Some(heard))) = timeout(HEARD_MAX, listener.try_recv()).await {
+                self.hear(heard.payload());
             }
         }
     }

@@ -249,14 +249,26 @@ pub(super) fn from_sqlx(error: sqlx::Error) -> SqlError {
     }
 }
 
-/// Lost connections, full disks, shutdowns, deadlocks, a read-only server.
+/// Lost connections, full disks, shutdowns, deadlocks, a read-only server, a transaction that was ended because this
+/// process said nothing for too long.
 fn is_temporary(code: &str) -> bool {
-    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "25006"
+    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+        || matches!(code, "25006" | "25P03")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_is_to_be_tried_again() {
+        for code in ["08006", "25006", "25P03", "40P01", "53100", "57P01"] {
+            assert!(is_temporary(code), "{code}");
+        }
+        for code in ["22003", "23505", "25P02", "42601"] {
+            assert!(!is_temporary(code), "{code}");
+        }
+    }
 
     #[test]
     fn ids_are_taken_from_blocks_in_order() {

@@ -11,6 +11,7 @@ mod hints;
 mod link;
 mod reach;
 mod schema;
+mod silence;
 mod target;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,6 @@ use std::time::Duration;
 use domain::ids::AccountId;
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
-use sqlx::Connection as _;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use tokio::sync::watch;
@@ -42,6 +42,7 @@ use hints::Hints;
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
 use schema::migrate_alone;
+use silence::Silence;
 pub(crate) use target::Target;
 
 /// Most connections.
@@ -55,8 +56,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const READ_MAX: Duration = Duration::from_secs(15);
 /// The same for other writes: deleting an account with all it has takes long.
 const WRITE_MAX: Duration = Duration::from_secs(300);
-/// How long a connection that was not used for a while may take to show that it still works.
-const PING_MAX: Duration = Duration::from_secs(1);
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
@@ -83,6 +82,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0029_sent_forms.sql"),
     include_str!("../../migrations/postgres/0030_chats_of_messages.sql"),
     include_str!("../../migrations/postgres/0031_spellings.sql"),
+    include_str!("../../migrations/postgres/0032_request_files.sql"),
 ];
 
 #[derive(Clone)]
@@ -134,22 +134,19 @@ pub(crate) struct PostgreSql {
     follower: JoinHandle<()>,
 }
 
-/// PostgreSQL ends a transaction whose process says nothing for this long: one that is frozen holds the locks on
-/// its devices otherwise, and no other node could take them over. And a commit is on the disk when it returns,
+/// PostgreSQL ends a transaction whose process says nothing for two seconds: one that is frozen or cut off holds its
+/// locks otherwise, and no other node could take its devices over. Its other transactions may have waited for the same
+/// locks, and hold them for as long one after another: all of them together must be gone before the other nodes give up
+/// ([`ANSWER_MAX`]). And a commit is on the disk when it returns,
 /// also where the database or the user is set to answer before. From version 14 on it also ends what a connection asked
 /// for that is closed: a read that took too long.
 async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    const SET: &str = "SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
+    const SET: &str = "SELECT set_config('idle_in_transaction_session_timeout', '2s', false),
         CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('client_connection_check_interval', '5s', false) END,
         set_config('synchronous_commit', CASE current_setting('synchronous_commit')
             WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
     sqlx::query(SET).execute(connection).await.map(drop)
-}
-
-/// Whether a connection still answers.
-async fn works(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    Ok(matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(()))))
 }
 
 impl PostgreSql {
@@ -162,11 +159,15 @@ impl PostgreSql {
         reach::fits(&options).await?;
         let cache = Arc::new(Cache::default());
         refuse_earlier_release(&options).await?;
+        let silence = Arc::new(Silence::default());
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(works(connection)))
+            .before_acquire(move |connection, known| {
+                let silence = silence.clone();
+                Box::pin(async move { silence.works(connection, known.idle_for).await })
+            })
             .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_with(options.clone())
             .await
@@ -248,7 +249,7 @@ impl PostgreSql {
         self.worker.close().await;
         self.follower.abort();
         self.pool.hints.close();
-        // One that has fallen silent is not given back: what listened on it waits for an answer first.
+        // One that has fallen silent is given back late.
         if timeout(ANSWER_MAX, self.pool.connections.close()).await.is_err() {
             tracing::warn!("a connection to PostgreSQL did not close in time");
         }

@@ -74,6 +74,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0029_sent_forms.sql"),
     include_str!("../../migrations/sqlite/0030_chats_of_messages.sql"),
     include_str!("../../migrations/sqlite/0031_spellings.sql"),
+    include_str!("../../migrations/sqlite/0032_request_files.sql"),
 ];
 
 /// The database, open.

@@ -5,7 +5,7 @@ use domain::account::{Account, AccountPatch, NewAccount};
 use domain::ids::AccountId;
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
-use domain::ports::{AccountStore, NewKey, Page, PageRequest, StoreResult, UpdatedAccount};
+use domain::ports::{AccountRefusal, AccountStore, NewKey, Page, PageRequest, StoreResult};
 use jiff::Timestamp;
 
 use super::SqlStore;
@@ -19,7 +19,7 @@ impl AccountStore for SqlStore {
         account: NewAccount,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Option<Account>> {
+    ) -> StoreResult<Result<Account, AccountRefusal>> {
         run!(self.write, accounts::create_account, account, key, now)
     }
 
@@ -35,11 +35,11 @@ impl AccountStore for SqlStore {
         &self,
         id: AccountId,
         patch: AccountPatch,
-    ) -> StoreResult<Option<UpdatedAccount>> {
+    ) -> StoreResult<Option<Result<Account, AccountRefusal>>> {
         let updated = self.write(move |tx| Box::pin(accounts::update_account(tx, id, patch))).await;
         match updated {
             // Of two concurrent changes, the other one took the address.
-            Err(SqlError::Unique(_)) => Ok(Some(UpdatedAccount::EmailTaken)),
+            Err(SqlError::Unique(_)) => Ok(Some(Err(AccountRefusal::EmailTaken))),
             other => Ok(other?),
         }
     }

@@ -61,6 +61,11 @@ impl FileStore for SqlStore {
         run!(self.read, files::stored, messages)
     }
 
+    async fn waiting_files(&self, keys: &[String]) -> StoreResult<Vec<String>> {
+        let keys = keys.to_vec();
+        run!(self.read, files::waiting, keys)
+    }
+
     async fn expire_files(
         &self,
         before: Timestamp,

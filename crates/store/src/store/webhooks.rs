@@ -79,6 +79,14 @@ impl WebhookStore for SqlStore {
         run!(self.read, deliveries::delivery_tries, account, webhook, delivery)
     }
 
+    async fn failed_webhooks(
+        &self,
+        account: AccountId,
+        after: Timestamp,
+    ) -> StoreResult<Vec<WebhookId>> {
+        run!(self.read, deliveries::failed_webhooks, account, after)
+    }
+
     async fn deliveries(
         &self,
         account: AccountId,

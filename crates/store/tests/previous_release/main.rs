@@ -21,6 +21,7 @@ use domain::ports::{
     AccountStore as _, DeviceStore as _, GrantStore as _, KeyStore as _, MessageFilter,
     MessageStore as _, Progress, WebhookStore as _,
 };
+use domain::request_file::WaitingFile;
 use domain::webhook::EventKind;
 use jiff::civil::Time;
 use rusqlite::types::ValueRef;
@@ -85,7 +86,8 @@ async fn messages_of_the_previous_release_are_read() {
     for message in messages.iter().filter(|message| message.state == Scheduled) {
         assert_eq!(store.waiting_message(message.id).await.unwrap().as_ref(), Some(message));
     }
-    assert_eq!(store.inline_media(messages[6].id).await.unwrap().unwrap(), b"later");
+    let file = store.inline_media(messages[6].id).await.unwrap();
+    assert_eq!(file, Some(WaitingFile::Bytes(b"later".to_vec())));
     assert_eq!(store.unreadable_rows(), BTreeMap::new());
     store.close().await;
 }

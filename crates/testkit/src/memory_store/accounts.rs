@@ -9,8 +9,8 @@ use domain::key::KeyHash;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{
-    AccountStore, CreatedKey, KeyHolder, KeyStore, NewKey, Page, PageRequest, StoreResult,
-    UpdatedAccount,
+    AccountRefusal, AccountStore, CreatedKey, KeyHolder, KeyStore, NewKey, Page, PageRequest,
+    StoreResult,
 };
 use jiff::Timestamp;
 
@@ -26,10 +26,13 @@ impl AccountStore for MemoryStore {
         account: NewAccount,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Option<Account>> {
+    ) -> StoreResult<Result<Account, AccountRefusal>> {
         let mut state = self.state();
+        if !state.plans.contains_key(&account.plan) {
+            return Ok(Err(AccountRefusal::PlanGone));
+        }
         if state.has_email(&account.email, None) {
-            return Ok(None);
+            return Ok(Err(AccountRefusal::EmailTaken));
         }
         let id = AccountId(state.next_id("accounts"));
         let NewAccount { name, email, plan, default_country, timezone } = account;
@@ -39,7 +42,7 @@ impl AccountStore for MemoryStore {
         state.accounts.insert(id, account.clone());
         state.usage.insert(id, NOTHING_USED);
         state.add_key(id, KeyRights::ALL, key, now);
-        Ok(Some(account))
+        Ok(Ok(account))
     }
 
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
@@ -57,12 +60,16 @@ impl AccountStore for MemoryStore {
         &self,
         id: AccountId,
         patch: AccountPatch,
-    ) -> StoreResult<Option<UpdatedAccount>> {
+    ) -> StoreResult<Option<Result<Account, AccountRefusal>>> {
         let mut state = self.state();
+        let is_plan_gone = patch.plan.as_ref().is_some_and(|plan| !state.plans.contains_key(plan));
         let is_taken = patch.email.as_ref().is_some_and(|email| state.has_email(email, Some(id)));
         let Some(account) = state.accounts.get_mut(&id) else { return Ok(None) };
+        if is_plan_gone {
+            return Ok(Some(Err(AccountRefusal::PlanGone)));
+        }
         if is_taken {
-            return Ok(Some(UpdatedAccount::EmailTaken));
+            return Ok(Some(Err(AccountRefusal::EmailTaken)));
         }
         let fields = [
             (patch.name, &mut account.name),
@@ -78,7 +85,7 @@ impl AccountStore for MemoryStore {
         if let Some(name) = patch.timezone {
             account.timezone = name.into();
         }
-        Ok(Some(UpdatedAccount::Updated(account.clone())))
+        Ok(Some(Ok(account.clone())))
     }
 
     async fn delete_account(&self, id: AccountId) -> StoreResult<bool> {

@@ -98,16 +98,6 @@ impl DeviceStore for MemoryStore {
         Ok(own.into_iter().take(usize::try_from(limit).expect("a small limit")).cloned().collect())
     }
 
-    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>> {
-        let state = self.state();
-        let count = |status| {
-            let is_it = |d: &&Device| d.account_id == account && d.status == status;
-            i64::try_from(state.devices.iter().filter(is_it).count()).expect("a small count")
-        };
-        let counts = DeviceStatus::ALL.map(|status| (status, count(status)));
-        Ok(counts.into_iter().filter(|(_, count)| *count > 0).collect())
-    }
-
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
         let state = self.state();
         Ok(state.devices.iter().find(|device| device.id == id).cloned().map(Arc::new))
@@ -117,9 +107,14 @@ impl DeviceStore for MemoryStore {
         Ok(self.state().devices.clone())
     }
 
-    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+    async fn count_devices(
+        &self,
+        account: Option<AccountId>,
+    ) -> StoreResult<Vec<(DeviceStatus, i64)>> {
         let mut counts: Vec<(DeviceStatus, i64)> = Vec::new();
-        for device in &self.state().devices {
+        let state = self.state();
+        let is_counted = |d: &&Device| account.is_none_or(|account| d.account_id == account);
+        for device in state.devices.iter().filter(is_counted) {
             match counts.iter_mut().find(|(status, _)| *status == device.status) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((device.status, 1)),

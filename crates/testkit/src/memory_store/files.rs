@@ -8,6 +8,7 @@ use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::incoming_file::{self, EXPIRED, FileOutcome, FileState, IncomingFile, OVER_LIMIT};
 use domain::message::Message;
 use domain::ports::{FileStore, StoreResult};
+use domain::request_file::blob_key_of;
 use jiff::Timestamp;
 
 use super::{MemoryStore, State, stored};
@@ -225,6 +226,13 @@ impl FileStore for MemoryStore {
             state.files.get(id).is_some_and(|kept| kept.file.state == FileState::Stored)
         };
         Ok(messages.iter().filter(is_stored).copied().collect())
+    }
+
+    async fn waiting_files(&self, keys: &[String]) -> StoreResult<Vec<String>> {
+        let state = self.state();
+        let with_file = state.inline.keys().filter_map(|id| state.waiting.get(id));
+        let named = with_file.filter_map(|waiting| blob_key_of(&waiting.message));
+        Ok(named.filter(|key| keys.contains(key)).collect())
     }
 
     async fn expire_files(

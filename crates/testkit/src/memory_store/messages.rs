@@ -18,6 +18,7 @@ use domain::ports::{
     MessageCounts, MessageFilter, MessageStore, OldMessage, OutboxEntry, Page, PageRequest,
     Progress, REPEATED_BYTES_MAX, Recorded, StoreResult,
 };
+use domain::request_file::WaitingFile;
 use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
 
@@ -58,8 +59,8 @@ impl MessageStore for MemoryStore {
         Ok(self.state().waiting.get(&id).map(|waiting| waiting.message.clone()))
     }
 
-    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>> {
-        Ok(self.state().inline.get(&id).cloned())
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<WaitingFile>> {
+        Ok(self.state().inline.get(&id).cloned().map(WaitingFile::Blob))
     }
 
     async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Recorded>> {
@@ -351,7 +352,7 @@ impl State {
             Event::of_message(&message, &EventDevice::from(device), since)
         });
         self.emit(&events);
-        Recorded { message, events }
+        Recorded { message, events, is_new: false }
     }
 
     fn queue_size(&self, account: AccountId) -> QueueSize {
@@ -362,7 +363,10 @@ impl State {
             size.plus(QueueSize {
                 messages: 1,
                 text_bytes: bytes(message.text().len()),
-                file_bytes: bytes(self.inline.get(&message.id).map_or(0, Vec::len)),
+                file_bytes: self
+                    .inline
+                    .get(&message.id)
+                    .map_or(0, |file| i64::try_from(file.size).expect("few bytes")),
             })
         })
     }
@@ -400,8 +404,8 @@ impl State {
         let mut made = Vec::new();
         for (mut new, charge) in request.messages.into_iter().zip(charges) {
             let id = self.next_message_id();
-            if let Some(bytes) = new.inline_file.take() {
-                self.inline.insert(id, bytes);
+            if let Some(file) = new.inline_file.take() {
+                self.inline.insert(id, file);
             }
             let message = new.accepted(id, account, charge.receipt, now);
             let message = self.named_by_number(message);

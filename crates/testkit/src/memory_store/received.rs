@@ -45,7 +45,7 @@ impl State {
         }
         self.keep_file(&mut message);
         self.history.insert(message.id, message.clone());
-        let mut recorded = vec![self.recorded(message.clone(), 0)];
+        let mut recorded = vec![Recorded { is_new: true, ..self.recorded(message.clone(), 0) }];
         let is_its = |(device, amendment): &mut (DeviceId, Amendment)| {
             *device == device_id && amendment.whatsapp_id == message.whatsapp_id
         };
@@ -105,7 +105,7 @@ impl State {
         let event = Event::of_change(&message, &EventDevice::from(device), amendment);
         let events: Vec<Event> = event.into_iter().collect();
         self.emit(&events);
-        Some(Recorded { message, events })
+        Some(Recorded { message, events, is_new: false })
     }
 
     /// A message that could not be read has come after all.

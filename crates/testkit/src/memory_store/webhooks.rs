@@ -154,6 +154,21 @@ impl WebhookStore for MemoryStore {
         Ok(state.tries.get(&delivery).filter(|_| is_theirs).cloned().unwrap_or_default())
     }
 
+    async fn failed_webhooks(
+        &self,
+        account: AccountId,
+        after: Timestamp,
+    ) -> StoreResult<Vec<WebhookId>> {
+        let state = self.state();
+        let is_late = |delivery: &Delivery| delivery.ended_at.is_some_and(|at| at > after);
+        let has_failed = |id: WebhookId| {
+            let mut its = state.deliveries.iter().filter(|delivery| delivery.webhook_id == id);
+            its.any(|delivery| delivery.state == DeliveryState::Dead && is_late(delivery))
+        };
+        let own = state.webhooks.iter().filter(|webhook| webhook.account_id == account);
+        Ok(own.map(|webhook| webhook.id).filter(|id| has_failed(*id)).collect())
+    }
+
     async fn deliveries(
         &self,
         account: AccountId,

@@ -18,6 +18,7 @@ use domain::phone::PhoneNumber;
 use domain::policy::queue::{QueueFull, QueueLimits, QueueSize, WAITING_MESSAGES_MAX};
 use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
 use domain::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry, REPEATED_BYTES_MAX, Store};
+use domain::request_file::{RequestFile, WaitingFile, blob_key_of};
 use uuid::Uuid;
 
 use super::{NOW, TODAY, World, idempotency, later, new_device, new_messages, plan, stored};
@@ -185,7 +186,7 @@ pub async fn waiting_bytes_have_limits(store: Arc<dyn Store>) {
         NewMessage { content, ..world.text(n) }
     };
     let file = |n: u64, bytes: usize| NewMessage {
-        inline_file: Some(vec![1; bytes]),
+        inline_file: Some(RequestFile::of(&vec![1; bytes])),
         ..inline_of(&world, n)
     };
     let accept = |messages| store.accept(Acceptance { limits, ..world.request(messages) });
@@ -393,7 +394,7 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     };
     let inline = |n: u64| NewMessage {
         content: document(media.clone()),
-        inline_file: Some(vec![0, 255, 10, u8::try_from(n).unwrap()]),
+        inline_file: Some(RequestFile::of(&[0, 255, 10, u8::try_from(n).unwrap()])),
         ..world.text(n)
     };
     let url = Media { url: Some("https://example.com/a.jpg".into()), ..Media::default() };
@@ -404,12 +405,21 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     let made = new_messages(store.accept(request).await.unwrap());
     assert_eq!((made[0].media(), made[3].media()), (Some(&media), Some(&url)));
     for (n, message) in (1..).zip(&made[..3]) {
-        let bytes = store.inline_media(message.id).await.unwrap();
-        assert_eq!(bytes, Some(vec![0, 255, 10, n]));
+        let file = store.inline_media(message.id).await.unwrap();
+        assert_eq!(file, Some(WaitingFile::Blob(RequestFile::of(&[0, 255, 10, n]))));
         let read = store.message(world.account.id, message.id).await.unwrap();
         assert_eq!(read.as_ref(), Some(message));
     }
     assert_eq!(store.inline_media(made[3].id).await.unwrap(), None);
+    let keys: Vec<String> = made[..3].iter().filter_map(blob_key_of).collect();
+    let asked = [keys.clone(), vec!["1/of-nothing/request-x".into()]].concat();
+    let waiting = async || {
+        let mut found = store.waiting_files(&asked).await.unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(waiting().await, keys);
+    assert!(store.waiting_files(&[]).await.unwrap().is_empty());
     use MessageEvent::{Acknowledged, AttemptFailed, Submitted, Withdrawn};
     world.record(made[0].id, &[Submitted, AttemptFailed]).await;
     assert!(store.inline_media(made[0].id).await.unwrap().is_some(), "for the next attempt");
@@ -417,10 +427,13 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     assert_eq!(store.inline_media(made[0].id).await.unwrap(), None);
     assert_eq!(store.message(world.account.id, sent.id).await.unwrap(), Some(sent.clone()));
     assert_eq!(sent.content, document(media));
+    assert_eq!(waiting().await, keys[1..]);
     world.record(made[1].id, &[Withdrawn]).await;
     assert_eq!(store.inline_media(made[1].id).await.unwrap(), None);
+    assert_eq!(waiting().await, keys[2..]);
     store.delete_account(world.account.id).await.unwrap();
     assert_eq!(store.inline_media(made[2].id).await.unwrap(), None);
+    assert!(waiting().await.is_empty());
 }
 
 fn poll() -> Content {

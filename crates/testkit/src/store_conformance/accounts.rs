@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use domain::account::{AccountPatch, Caller, KEYS_MAX, Key, KeyRights};
+use domain::account::{AccountPatch, Caller, KEYS_MAX, Key, KeyRights, NewAccount};
 use domain::ids::{AccountId, KeyId};
 use domain::message::MessageEvent;
 use domain::plan::{Feature, Plan};
 use domain::ports::{
-    CreatedKey, MessageFilter, NewKey, PageRequest, ProtocolWrite, Store, UpdatedAccount,
+    AccountRefusal, CreatedKey, MessageFilter, NewKey, PageRequest, ProtocolWrite, Store,
 };
 use domain::scope::{Scope, Scopes};
 use jiff::Timestamp;
@@ -34,7 +34,8 @@ pub async fn an_account_is_found_as_created(store: Arc<dyn Store>) {
 pub async fn an_email_address_is_unique(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let again = new_account(&world.account.email);
-    assert!(store.create_account(again, key(1), NOW).await.unwrap().is_none());
+    let again = store.create_account(again, key(1), NOW).await.unwrap();
+    assert_eq!(again, Err(AccountRefusal::EmailTaken));
     assert!(store.key_holder(&hash(1)).await.unwrap().is_none());
     assert_eq!(store.accounts(ALL).await.unwrap().items.len(), 1);
 }
@@ -57,7 +58,7 @@ pub async fn a_patch_changes_only_what_it_names(store: Arc<dyn Store>) {
     let World { account, .. } = World::new(Arc::clone(&store)).await;
     let patch = AccountPatch { timezone: Some("UTC".into()), ..AccountPatch::default() };
     let updated = store.update_account(account.id, patch).await.unwrap();
-    let Some(UpdatedAccount::Updated(updated)) = updated else { panic!("{updated:?}") };
+    let Some(Ok(updated)) = updated else { panic!("{updated:?}") };
     assert_eq!(updated.timezone.name(), "UTC");
     assert_eq!(store.account(account.id).await.unwrap(), Some(updated.clone()));
     let holder = store.key_holder(&hash(10)).await.unwrap().unwrap();
@@ -81,10 +82,10 @@ pub async fn another_accounts_email_is_refused(store: Arc<dyn Store>) {
     let two = World::with(Arc::clone(&store), 20).await;
     let take = |email: &str| AccountPatch { email: Some(email.into()), ..Default::default() };
     let answer = store.update_account(two.account.id, take(&one.account.email)).await.unwrap();
-    assert!(matches!(answer, Some(UpdatedAccount::EmailTaken)), "{answer:?}");
+    assert!(matches!(answer, Some(Err(AccountRefusal::EmailTaken))), "{answer:?}");
     assert_eq!(store.account(two.account.id).await.unwrap(), Some(two.account.clone()));
     let answer = store.update_account(one.account.id, take(&one.account.email)).await.unwrap();
-    assert!(matches!(answer, Some(UpdatedAccount::Updated(_))), "its own: {answer:?}");
+    assert!(matches!(answer, Some(Ok(_))), "its own: {answer:?}");
     store.delete_account(two.account.id).await.unwrap();
     assert!(store.update_account(two.account.id, take("x@example.com")).await.unwrap().is_none());
 }
@@ -112,6 +113,12 @@ pub async fn plans_exist_and_can_be_replaced(store: Arc<dyn Store>) {
     assert!(!store.delete_plan(&account.plan).await.unwrap(), "an account has it");
     assert!(store.delete_plan("a-plan").await.unwrap());
     assert!(!store.delete_plan("a-plan").await.unwrap());
+    let patch = AccountPatch { plan: Some("a-plan".into()), ..AccountPatch::default() };
+    let refused = store.update_account(account.id, patch).await.unwrap();
+    assert_eq!(refused, Some(Err(AccountRefusal::PlanGone)));
+    let new = NewAccount { plan: "a-plan".into(), ..new_account("late@example.com") };
+    let refused = store.create_account(new, key(50), NOW).await.unwrap();
+    assert_eq!(refused, Err(AccountRefusal::PlanGone));
     let plans = store.plans().await.unwrap();
     let has = |name: &str| plans.iter().any(|plan| plan.name == name);
     assert!(has(&account.plan) && !has("a-plan"), "{plans:?}");

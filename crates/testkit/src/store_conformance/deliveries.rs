@@ -440,6 +440,25 @@ pub async fn old_deliveries_are_cleaned_up(store: Arc<dyn Store>) {
     assert_eq!(left().await, [all[4].id, all[3].id]);
 }
 
+pub async fn a_webhook_to_which_a_delivery_has_failed_is_found(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let mut webhooks = Vec::new();
+    for _ in 0..3 {
+        webhooks.push(world.webhook(None, &EventKind::ALL).await);
+    }
+    world.sent(1).await;
+    use DeliveryState::{Dead, Delivered, Pending};
+    for (webhook, (state, at)) in webhooks.iter().zip([(Dead, 10), (Delivered, 20), (Pending, 0)]) {
+        let delivery = world.pending(webhook).await.remove(0);
+        store.record_deliveries(vec![outcome(delivery.id, state, at)]).await.unwrap();
+    }
+    let failed = async |account, after| store.failed_webhooks(account, later(after)).await.unwrap();
+    assert_eq!(failed(world.account.id, 9).await, [webhooks[0].id]);
+    assert_eq!(failed(world.account.id, 10).await, []);
+    assert_eq!(failed(stranger.account.id, 0).await, []);
+}
+
 pub async fn unknown_deliveries_are_skipped(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;

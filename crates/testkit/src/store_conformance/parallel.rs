@@ -8,18 +8,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use domain::account::{AccountPatch, NewAccount};
 use domain::device::NewDevice;
 use domain::grant::Redeemed;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
-use domain::ports::{Acceptance, Accepted, CreatedDevice, MessageFilter, Store};
+use domain::plan::Plan;
+use domain::ports::{Acceptance, Accepted, AccountRefusal, CreatedDevice, MessageFilter, Store};
 use domain::webhook::{EventKind, Subject};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::grants::voucher;
 use super::lists::incoming;
-use super::{ALL, NOW, World, hash, idempotency, key, later, plan};
+use super::{ALL, NOW, World, hash, idempotency, key, later, new_account, plan};
 
 async fn in_parallel(store: &Arc<dyn Store>, requests: Vec<Acceptance>) -> Vec<Accepted> {
     let tasks = requests.into_iter().map(|request| {
@@ -102,6 +104,41 @@ pub async fn a_voucher_is_redeemed_by_one(store: Arc<dyn Store>) {
         total += grants.iter().map(|grant| grant.total).sum::<i64>();
     }
     assert_eq!(u64::try_from(total).unwrap(), 5 * rounds.count() as u64);
+}
+
+/// A plan is deleted while one account is made with it and another one gets it: no account is left without
+/// a plan, and its key is never locked out.
+pub async fn a_plan_goes_or_stays_with_its_accounts(store: Arc<dyn Store>) {
+    let id = World::new(Arc::clone(&store)).await.account.id;
+    for round in 1..=ROUNDS {
+        let name = format!("plan-{round}");
+        store.put_plan(Plan { name: name.clone(), ..plan(None, None) }).await.unwrap();
+        let (maker, changer, deleter) =
+            (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
+        let (new, patch, gone) = (name.clone(), name.clone(), name.clone());
+        let made = tokio::spawn(async move {
+            let email = format!("{new}@example.com");
+            let new = NewAccount { plan: new, ..new_account(&email) };
+            maker.create_account(new, key(1_000 + round), NOW).await.unwrap()
+        });
+        let changed = tokio::spawn(async move {
+            let patch = AccountPatch { plan: Some(patch), ..AccountPatch::default() };
+            changer.update_account(id, patch).await.unwrap().unwrap()
+        });
+        let deleted = tokio::spawn(async move { deleter.delete_plan(&gone).await.unwrap() });
+        let deleted = deleted.await.unwrap();
+        for given in [made.await.unwrap(), changed.await.unwrap()] {
+            match given {
+                Ok(account) => assert!(!deleted && account.plan == name, "round {round}"),
+                Err(refusal) => {
+                    assert!(deleted && refusal == AccountRefusal::PlanGone, "round {round}");
+                }
+            }
+        }
+        let is_there = store.plans().await.unwrap().iter().any(|plan| plan.name == name);
+        assert_eq!(is_there, !deleted, "round {round}");
+        assert!(store.key_holder(&hash(10)).await.unwrap().is_some(), "round {round}");
+    }
 }
 
 /// Messages of one chat are sent, and seen, by many tasks at once: whatever their order, the log

@@ -30,7 +30,7 @@ impl Supervisor {
         async move {
             let Undecryptable { info, is_lost } = message;
             addressing.note_group(&info);
-            let names = KnownNames::of_message(&client, &info).await;
+            let names = KnownNames::of_envelope(&client, &info).await;
             let Some(unreadable) = incoming::unreadable(&info, &me, &names) else { return Ok(()) };
             let store = AwaitedStore { store: &shared.sessions, device };
             awaited.add(&store, unreadable, is_lost).await?;

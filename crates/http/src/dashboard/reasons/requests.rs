@@ -150,6 +150,7 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
     ("the form is not UTF-8", "formulir tidak terbaca"),
     ("the form has more than {} fields", "formulir berisi lebih dari {} isian"),
     // What is not possible, or no longer.
+    ("was deleted just now: choose another one", "baru saja dihapus: pilih yang lain"),
     (
         "accounts have this plan: give them another one first",
         "masih ada akun dengan paket ini: beri akun itu paket lain dahulu",

@@ -110,6 +110,28 @@ async fn a_quota_is_shown_with_what_is_used_of_it_and_when() {
 }
 
 #[tokio::test]
+async fn a_device_is_found_by_its_name_its_number_and_its_id() {
+    let app = app().await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    assert!(!viewer.get("/app/devices").await.expect(200).text().contains("name=\"find\""));
+    let id = app.back.id().to_string();
+    for (find, expected) in [
+        ("FRONT", vec![app.front.id()]),
+        ("%2B62%20811-1111", vec![app.front.id()]),
+        ("0822222", vec![app.back.id()]),
+        (id.as_str(), vec![app.back.id()]),
+        ("theirs", vec![]),
+        ("%2B62", vec![]),
+    ] {
+        let page = viewer.get(&format!("/app/devices?find={find}")).await.expect(200).text();
+        let all = [app.front.id(), app.back.id(), app.unlinked.id(), app.theirs.id()];
+        let found = all.into_iter().filter(|id| page.contains(&format!("/app/devices/{id}\"")));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{find}: {page}");
+        assert_eq!(page.contains("Nothing matches."), expected.is_empty(), "{find}");
+    }
+}
+
+#[tokio::test]
 async fn a_device_shows_the_webhooks_that_get_its_events() {
     let app = app().await;
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;

@@ -101,7 +101,11 @@ async fn what_is_scheduled_and_the_audit_log_name_groups() {
     let fields = [("device", id.as_str()), ("name", "Tim"), ("people", "0812345678"), ("key", "a")];
     owner.post("/app/groups", &fields).await.expect(303);
     let log = owner.get("/app/audit").await.expect(200).text();
-    assert!(log.contains("<td class=\"what\">&lt;b&gt;Tim&lt;/b&gt;</td>"), "{log}");
+    // By its name, and by the id that finds it in programs.
+    assert!(
+        log.contains(&format!("<td class=\"what\">&lt;b&gt;Tim&lt;/b&gt; ({ID})</td>")),
+        "{log}"
+    );
 
     let sent = send(serde_json::json!({})).await;
     for event in [MessageEvent::Submitted, MessageEvent::Acknowledged] {
@@ -111,7 +115,41 @@ async fn what_is_scheduled_and_the_audit_log_name_groups() {
     assert!(app.store.describe_chat(device, &group, &facts).await.unwrap());
     owner.post(&format!("/app/groups/{device}/{ID}/leave"), &[]).await.expect(303);
     let log = owner.get("/app/audit").await.expect(200).text();
-    assert!(log.contains("<td class=\"what\">Keluarga besar</td>"), "{log}");
+    assert!(log.contains(&format!("<td class=\"what\">Keluarga besar ({ID})</td>")), "{log}");
+}
+
+#[tokio::test]
+async fn whatsapp_is_asked_for_the_groups_of_all_devices_at_once() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    for device in [app.front.id(), app.back.id()] {
+        let body = serde_json::json!({ "device": device, "to": ID, "text": "x" });
+        Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await.expect(202);
+    }
+    app.dispatcher.set_groups(vec![Group { id: GroupId::from_jid(ID), name: "Tim".into() }]);
+    // None of them is answered before both are asked.
+    app.dispatcher.answer_groups_together(2);
+    let page = owner.get("/app/messages").await.expect(200).text();
+    assert!(page.matches(">Tim<").count() == 2 && !page.contains(ID), "{page}");
+}
+
+#[tokio::test]
+async fn deliveries_name_groups() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let (webhook, path) = webhooks::made(&app, &owner).await;
+    let body = serde_json::json!({ "device": app.front.id(), "to": ID, "text": "x" });
+    let sent = Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await;
+    let sent = MessageId(sent.expect(202).json()["id"].as_i64().unwrap());
+    for event in [MessageEvent::Submitted, MessageEvent::Acknowledged] {
+        app.follow(sent, event).await;
+    }
+    app.dispatcher.set_groups(vec![Group { id: GroupId::from_jid(ID), name: "<b>Tim</b>".into() }]);
+    let page = owner.get(&path).await.expect(200).text();
+    assert!(page.contains("&lt;b&gt;Tim&lt;/b&gt;") && !page.contains(ID), "{page}");
+    let delivery = webhooks::log(&app, &webhook).await.remove(0);
+    let page = owner.get(&format!("{path}/deliveries/{}", delivery.id)).await.expect(200).text();
+    assert!(page.contains("message.sent &lt;b&gt;Tim&lt;/b&gt;</h1>"), "{page}");
 }
 
 #[tokio::test]
@@ -179,6 +217,30 @@ async fn a_group_is_shown_changed_and_left() {
     assert_eq!(asked(&app), []);
     owner.post(&format!("{path}/leave"), &[]).await.expect(303);
     assert_eq!(asked(&app), [GroupRequest::Leave(group())]);
+}
+
+#[tokio::test]
+async fn a_form_of_a_group_keeps_what_was_written() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let path = format!("/app/groups/{}/{ID}", app.front.id());
+    app.dispatcher.answer_about_group(details());
+    let fields = [("people", "0812-3456-7890\r\nSri"), ("act", "add")];
+    let page = owner.post(&format!("{path}/members"), &fields).await.expect(422).text();
+    assert!(page.contains("id=\"people-fault\""), "{page}");
+    assert!(page.contains("0812-3456-7890\r\nSri</textarea>"), "{page}");
+
+    for _ in 0..2 {
+        app.dispatcher.answer_about_group(details());
+    }
+    let long = "x".repeat(101);
+    let fields = [("name", long.as_str()), ("description", "Rapat Senin"), ("locked", "1")];
+    let page = owner.post(&path, &fields).await.expect(422).text();
+    assert!(page.contains("id=\"name-fault\"") && page.contains(&long), "{page}");
+    assert!(page.contains("Rapat Senin</textarea>"), "{page}");
+    let locked = "name=\"locked\" value=\"1\" checked";
+    assert!(page.contains(locked) && !page.contains("name=\"announce\" value=\"1\" checked"));
+    assert_eq!(asked(&app), []);
 }
 
 #[tokio::test]

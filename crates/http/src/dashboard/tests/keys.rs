@@ -58,6 +58,24 @@ async fn a_key_is_made_once_shown_once_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_new_key_is_proposed_to_read_and_send_and_everything_is_one_choice() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let page = owner.get("/app/keys").await.expect(200).text();
+    let proposed = |page: &str, value: &str| page.contains(&format!("value=\"{value}\" checked"));
+    let of = |page: &str| ["read", "send", "manage", "all"].map(|value| proposed(page, value));
+    assert_eq!(of(&page), [true, true, false, false], "{page}");
+    // A form at fault keeps what was chosen.
+    let fields = [("name", ""), ("scopes[]", "read"), ("scopes[]", "all"), ("key", "1")];
+    let page = owner.post("/app/keys", &fields).await.expect(422).text();
+    assert_eq!(of(&page), [true, false, false, true], "{page}");
+    let fields = [("name", "panel"), ("scopes[]", "read"), ("scopes[]", "all"), ("key", "2")];
+    owner.post("/app/keys", &fields).await.expect(200);
+    let scopes: Vec<_> = keys(&app).await.remove(0).scopes.iter().collect();
+    assert_eq!(scopes, Scope::ALL);
+}
+
+#[tokio::test]
 async fn a_faulty_key_is_explained() {
     let app = app().await;
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;

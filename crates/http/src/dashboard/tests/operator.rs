@@ -23,8 +23,13 @@ async fn plans_are_shown_and_replaced() {
     let page = operator.get("/app/plans?edit=hobby").await.expect(200).text();
     assert!(page.contains("value=\"hobby\"") && page.contains("business"), "{page}");
     let wrong = [("name", "Big Plan"), ("device_limit", "3")];
-    operator.post("/app/plans", &wrong).await.expect(422);
-    operator.post("/app/plans", &[("name", "big"), ("device_limit", "x")]).await.expect(422);
+    let page = operator.post("/app/plans", &wrong).await.expect(422).text();
+    assert!(page.contains("id=\"name-fault\""), "{page}");
+    for (field, wrong) in [("device_limit", "x"), ("messages_per_day", "-1")] {
+        let fields = [("name", "big"), (field, wrong)];
+        let page = operator.post("/app/plans", &fields).await.expect(422).text();
+        assert!(page.contains(&format!("id=\"{field}-fault\"")), "{field}: {page}");
+    }
     let fields = [("name", "big"), ("device_limit", "3"), ("groups", "1"), ("schedule", "1")];
     operator.post("/app/plans", &fields).await.expect(303);
     let plans = app.store.plans().await.unwrap();
@@ -47,6 +52,11 @@ async fn a_plan_that_no_account_has_is_deleted() {
     assert!(refused.contains("give them another one first"), "{refused}");
     let page = operator.get("/app/plans").await.expect(200).text();
     assert!(page.contains("href=\"/app/plans/big/delete\""), "{page}");
+    // The one that accounts get by default is not offered, and refused before it is asked about.
+    assert!(!page.contains("href=\"/app/plans/free/delete\""), "{page}");
+    let page = operator.get("/app/plans/free/delete").await.expect(200).text();
+    assert!(page.contains("it stays") && !page.contains("action=\"/app/plans/free/delete\""));
+    operator.post("/app/plans/free/delete", &[]).await.expect(409);
     let page = operator.get("/app/plans/big/delete").await.expect(200).text();
     assert!(page.contains("Delete the plan big?") && page.contains("No account has it"), "{page}");
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
@@ -89,10 +99,9 @@ async fn messages_are_granted_and_vouchers_made_once() {
     let end = grants[0].expires_at.unwrap().to_zoned(account.timezone.zone().clone());
     assert_eq!(end.strftime("%Y-%m-%d %H:%M").to_string(), "2100-02-01 00:00");
 
-    operator
-        .post("/app/vouchers", &[("messages", "5"), ("count", "0"), ("key", "e")])
-        .await
-        .expect(422);
+    let fields = [("messages", "5"), ("count", "0"), ("key", "e")];
+    let page = operator.post("/app/vouchers", &fields).await.expect(422).text();
+    assert!(page.contains("id=\"count-fault\""), "{page}");
     let fields = [("messages", "5"), ("count", "2"), ("days", ""), ("key", "f")];
     let page = operator.post("/app/vouchers", &fields).await.expect(200).text();
     let codes = page.split_once("<code>").unwrap().1.split('<').next().unwrap();
@@ -292,11 +301,47 @@ async fn an_account_is_renamed_and_deleted_after_a_question() {
 }
 
 #[tokio::test]
+async fn an_account_is_found_shows_what_it_uses_and_gets_another_address() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let shop = app.shop.id.to_string();
+    for (find, finds_shop, finds_rival) in [
+        ("sHoP", true, false),
+        ("rival%40example", false, true),
+        (shop.as_str(), true, false),
+        ("example.com", true, true),
+        ("nobody", false, false),
+    ] {
+        let page = operator.get(&format!("/app/accounts?find={find}")).await.expect(200).text();
+        let has = |email: &str| page.contains(&format!(">{email}<"));
+        let found = (has("shop@example.com"), has("rival@example.com"));
+        assert_eq!(found, (finds_shop, finds_rival), "{find}: {page}");
+        assert_eq!(page.contains("Nothing matches."), find == "nobody", "{find}");
+    }
+    let path = format!("/app/accounts/{}", app.shop.id);
+    let body = serde_json::json!({"device": app.front.id(), "to": "628999111222", "text": "hi"});
+    Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await.expect(202);
+    let page = operator.get(&path).await.expect(200).text();
+    assert!(page.contains("Devices connected: 2 / 3"), "{page}");
+    assert!(page.contains("<dt>Used today</dt><dd>1</dd>"), "{page}");
+    let set = |email: &'static str| {
+        [("email", email), ("plan", "unlimited"), ("timezone", "UTC"), ("country", "62")]
+    };
+    let settings = format!("{path}/settings");
+    for wrong in ["rival@example.com", "x"] {
+        let page = operator.post(&settings, &set(wrong)).await.expect(422).text();
+        assert!(page.contains("id=\"email-fault\""), "{page}");
+    }
+    operator.post(&settings, &set("new@example.com")).await.expect(303);
+    assert_eq!(app.store.account(app.shop.id).await.unwrap().unwrap().email, "new@example.com");
+}
+
+#[tokio::test]
 async fn every_device_is_counted_by_its_state() {
     let app = app().await;
     let operator = Browser::operator(&app).await;
     let page = operator.get("/app/gateway").await.expect(200).text();
-    let counted = app.store.devices_by_status().await.unwrap();
+    let counted = app.store.count_devices(None).await.unwrap();
     assert!(counted.iter().map(|(_, count)| count).sum::<i64>() >= 4, "{counted:?}");
     let (_, devices) = page.split_once("Devices by state").unwrap();
     assert!(devices.contains("not linked"), "a device without a task counts, too: {devices}");

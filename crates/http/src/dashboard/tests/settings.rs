@@ -69,6 +69,17 @@ async fn an_operator_changes_plan_and_zone_of_an_account() {
     let new = [("name", "New"), ("email", "n@example.com"), ("timezone", "x")];
     let shown = operator.post("/app/accounts", &new).await.expect(422).text();
     assert!(shown.contains("id=\"timezone-fault\""), "{shown}");
+    for (field, name, email, plan, text) in [
+        ("name", " ", "n@example.com", "free", "1 to 200 characters"),
+        ("email", "New", "n", "free", "not an email address"),
+        ("email", "New", "shop@example.com", "free", "Another account has this address."),
+        ("plan", "New", "n@example.com", "gone", "must be one of"),
+    ] {
+        let new = [("name", name), ("email", email), ("plan", plan)];
+        let shown = operator.post("/app/accounts", &new).await.expect(422).text();
+        assert!(shown.contains(&format!("id=\"{field}-fault\"")), "{field}: {shown}");
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
     let new = [("name", "New"), ("email", "n@example.com"), ("timezone", "Asia/Singapore")];
     operator.post("/app/accounts", &new).await.expect(200);
     let page = domain::ports::PageRequest { before: None, limit: 1 };

@@ -87,12 +87,26 @@ async fn the_first_steps_stay_until_all_are_done_and_what_one_cancels_has_not_fa
     let not_sent = async || {
         let page = owner.get("/app").await.expect(200).text();
         let (_, rest) = page.split_once("<dt>Not sent</dt><dd>").unwrap();
-        rest.split('<').next().unwrap().to_owned()
+        rest.split("</dd>").next().unwrap().to_owned()
     };
     assert_eq!(not_sent().await, "0");
     let failed = send(&app).await;
     app.follow(failed, MessageEvent::Failed).await;
-    assert_eq!(not_sent().await, "1");
+    let list = "/app/messages?direction=out&amp;status=not_sent";
+    assert_eq!(not_sent().await, format!("<a href=\"{list}\">1</a>"));
+    let waiting = send(&app).await;
+    let start = owner.get("/app").await.expect(200).text();
+    assert!(start.contains("direction=out&amp;status=waiting\">1</a>"), "{start}");
+    for (status, expected) in [("not_sent", failed), ("waiting", waiting)] {
+        let path = format!("/app/messages?direction=out&status={status}");
+        let page = owner.get(&path).await.expect(200).text();
+        for id in [cancelled, failed, waiting] {
+            let row = format!("href=\"/app/messages/{id}\"");
+            assert_eq!(page.contains(&row), id == expected, "{status} {id}: {page}");
+        }
+        assert_eq!(page.contains("/app/messages/cancel?"), status == "waiting", "{status}");
+        assert_eq!(page.contains("/app/messages/resend?"), status == "not_sent", "{status}");
+    }
     let change = StatusChange {
         reason: Some("the phone is off".into()),
         ..StatusChange::new(DeviceStatus::Disconnected, app.clock.now())

@@ -145,7 +145,7 @@ async fn media_has_one_source() {
     let response = send(inline).await.expect(201);
     assert_eq!(response.json()["data"]["media_url"], Value::Null);
     let id = response.header("location").rsplit('/').next().unwrap().parse().unwrap();
-    let kept = app.store.inline_media(domain::ids::MessageId(id)).await.unwrap();
+    let kept = app.file_of(domain::ids::MessageId(id)).await;
     assert_eq!(kept.as_deref(), Some(b"hello".as_slice()));
     let both = json!({"media_url": "https://x.example/a", "media_base64": "aGVsbG8=",
         "file_name": "a"});
@@ -339,7 +339,7 @@ async fn flags_and_files_as_other_languages_write_them() {
             "media_base64": base64, "file_name": "a.txt"});
         let response = post(&app, &app.shop.key, "media", body).await.expect(201);
         let id = response.header("location").rsplit('/').next().unwrap().parse().unwrap();
-        let kept = app.store.inline_media(domain::ids::MessageId(id)).await.unwrap();
+        let kept = app.file_of(domain::ids::MessageId(id)).await;
         assert_eq!(kept.as_deref(), Some(b"hello".as_slice()), "{base64:?}");
     }
 }

@@ -106,6 +106,8 @@ async fn link_a_device(desk: &mut Desk, simulator: &Simulator, api: &Api) -> Str
 /// Makes a key on its page, which shows it once.
 async fn make_a_key(desk: &mut Desk) -> Api {
     desk.open("/app/keys").await;
+    // It is to see how a device is linked, too.
+    desk.browser.evaluate("document.querySelector('[value=all]').click(); 0").await;
     desk.send("form[action='/app/keys']", &[("#name", "Kunci")]).await;
     let key = desk.text(".secret code").await;
     desk.open("/app/keys").await;

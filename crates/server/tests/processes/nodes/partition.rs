@@ -34,6 +34,11 @@ async fn a_node_that_is_cut_off_from_the_database_stops_by_itself() {
     // Made by the one that is cut off, which runs them.
     fleet.link_devices().await;
     for round in 0..if env::is_long() { 10 } else { 1 } {
+        let name = fleet.name(CUT_OFF);
+        until("the node to be cut off runs devices", 60, async || {
+            (fleet.node(OTHER, &name).await["devices"].as_u64() > Some(0)).then_some(())
+        })
+        .await;
         let load = fleet.load(OTHER, round);
         load.wait_for_acknowledged(ACKNOWLEDGED).await;
         fleet.people_write(round).await;
@@ -57,7 +62,6 @@ async fn a_node_that_is_cut_off_from_the_database_stops_by_itself() {
         );
         moment(CUT_FOR.saturating_sub(cut_at.elapsed())).await;
         machine.mend_database();
-        let name = fleet.name(CUT_OFF);
         until("the node is back", 30, async || {
             (fleet.node(OTHER, &name).await["status"] == "live").then_some(())
         })
