@@ -232,6 +232,11 @@ pub trait DeviceStore: Send + Sync {
     ) -> StoreResult<CreatedDevice>;
     /// One device of an account. On the path of every request: answers from memory where it can.
     async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
+    /// One device of an account as it is remembered, without asking the database: what another node has changed
+    /// is known a second later. `None` where it is not remembered.
+    fn known_device(&self, _account: AccountId, _id: DeviceId) -> Option<Arc<Device>> {
+        None
+    }
     /// Whether any account has this device; dialects distinguish "not yours" from "unknown".
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool>;
     /// The devices of an account by `number_id`, newest first; `before` is a `number_id`.

@@ -41,6 +41,7 @@ use crate::registry::Registry;
 use crate::reply::{Reply, answer_of, refusal};
 use crate::stats::EngineStats;
 use crate::timing::within;
+use crate::unheard::queue_unheard;
 use crate::webhooks;
 
 mod linking;
@@ -123,6 +124,7 @@ impl Engine {
         }
         tokio::spawn(clean_up(self.context.clone()));
         tokio::spawn(heartbeats::beat(self.context.clone()));
+        tokio::spawn(queue_unheard(self.context.clone(), Arc::downgrade(&self.registry)));
         tokio::spawn(incoming_files::fetch_all(self.context.clone()));
         let webhooks = tokio::spawn(webhooks::manager::manage(self.context.clone()));
         *self.webhooks.lock() = Some(webhooks);

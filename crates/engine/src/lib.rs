@@ -37,6 +37,7 @@ mod sending_set;
 mod stats;
 mod supervisor;
 mod timing;
+mod unheard;
 mod watchers;
 pub mod webhooks;
 

@@ -74,13 +74,18 @@ impl<K: Eq + Hash, V: Clone> CacheMap<K, V> {
         entries.map.get(key).cloned().ok_or(entries.generation)
     }
 
+    /// The generation to hand to [`CacheMap::fill`] after reading anew what may be there.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.read().generation
+    }
+
     /// Keeps what was read, unless something was forgotten meanwhile.
     pub(crate) fn fill(&self, generation: u64, key: K, value: V) {
         let mut entries = self.0.write();
         if entries.generation != generation || entries.is_off {
             return;
         }
-        if entries.map.len() >= ENTRIES_MAX {
+        if entries.map.len() >= ENTRIES_MAX && !entries.map.contains_key(&key) {
             entries.map.clear();
         }
         entries.map.insert(key, value);
@@ -120,5 +125,7 @@ mod tests {
         assert_eq!(map.get(&1), Err(1));
         map.fill(1, 1, "new");
         assert_eq!(map.get(&1), Ok("new"));
+        map.fill(map.generation(), 1, "newer");
+        assert_eq!(map.get(&1), Ok("newer"), "read anew");
     }
 }

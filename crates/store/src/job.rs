@@ -3,14 +3,16 @@
 //! A reply that promises durability is sent only after the commit: a job runs first and is
 //! finished later, with the outcome of the whole transaction.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use domain::ids::DeviceId;
 use domain::policy::queue::QueueSize;
 use domain::ports::{Acceptance, Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::accept_group;
+use crate::messages::accept::{Answer, accept_group};
 use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
 use crate::sql::{SqlError, SqlResult, Tx};
@@ -84,7 +86,7 @@ pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
 pub(crate) enum GroupItem {
-    Accept(Acceptance, Reply<Accepted>),
+    Accept(Acceptance, Reply<Answer>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
     Report(Report, Reply<Vec<Recorded>>),
     Receive(Arrival, Reply<Vec<Recorded>>),
@@ -111,7 +113,7 @@ pub(crate) fn acceptance_bytes(acceptance: &Acceptance) -> usize {
 /// The requests of a batch, by kind.
 #[derive(Default)]
 pub(crate) struct Groups {
-    accepts: Group<Acceptance, Accepted>,
+    accepts: Group<Acceptance, Answer>,
     records: Group<Vec<Progress>, Vec<Recorded>>,
     reports: Group<Report, Vec<Recorded>>,
     arrivals: Group<Arrival, Vec<Recorded>>,
@@ -164,6 +166,8 @@ pub(crate) trait RunGroup: Send {
     fn len(&self) -> usize;
     /// Does the work of a part of its requests.
     fn run<'a>(&'a mut self, tx: &'a mut Tx, part: Range<usize>) -> BoxFuture<'a, SqlResult<()>>;
+    /// The devices for which it has accepted messages.
+    fn devices(&self) -> BTreeSet<DeviceId>;
     /// Fails a part of its requests.
     fn fail(&mut self, part: Range<usize>, error: &SqlError);
     /// Replies to all requests, once the transaction is committed or rolled back.
@@ -207,8 +211,24 @@ impl Parts {
     }
 }
 
+/// The devices of what was accepted.
+fn devices_of(answers: &[SqlResult<Answer>]) -> BTreeSet<DeviceId> {
+    let mut devices = BTreeSet::new();
+    for answer in answers.iter().flatten() {
+        if let Accepted::New(messages) = &answer.accepted {
+            devices.extend(messages.iter().map(|message| message.device_id));
+        }
+    }
+    devices
+}
+
+/// Nothing was accepted.
+fn no_devices<O>(_: &[SqlResult<O>]) -> BTreeSet<DeviceId> {
+    BTreeSet::new()
+}
+
 macro_rules! run_group {
-    ($input:ty, $output:ty, $work:expr, $outcome:expr) => {
+    ($input:ty, $output:ty, $work:expr, $outcome:expr, $devices:expr) => {
         impl RunGroup for Group<$input, $output> {
             fn len(&self) -> usize {
                 self.replies.len()
@@ -228,6 +248,10 @@ macro_rules! run_group {
                 })
             }
 
+            fn devices(&self) -> BTreeSet<DeviceId> {
+                $devices(&self.outputs)
+            }
+
             fn fail(&mut self, part: Range<usize>, error: &SqlError) {
                 self.outputs[part].iter_mut().for_each(|output| *output = Err(error.clone()));
             }
@@ -241,7 +265,7 @@ macro_rules! run_group {
     };
 }
 
-run_group!(Acceptance, Accepted, accept_group, std::convert::identity);
-run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok);
-run_group!(Report, Vec<Recorded>, report_group, Ok);
-run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity);
+run_group!(Acceptance, Answer, accept_group, std::convert::identity, devices_of);
+run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok, no_devices);
+run_group!(Report, Vec<Recorded>, report_group, Ok, no_devices);
+run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity, no_devices);

@@ -23,6 +23,7 @@ mod keys;
 mod messages;
 mod migrate;
 mod nodes;
+mod own_accepts;
 mod people;
 mod postgres;
 mod protocol;
@@ -35,6 +36,7 @@ mod sqlite;
 mod store;
 mod stored;
 mod transfer;
+mod unheard;
 mod webhooks;
 
 use std::path::{Path, PathBuf};

@@ -23,18 +23,21 @@ use domain::request_file::WaitingFile;
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
+use crate::messages::accept::Answer;
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
 use crate::messages::{
     clean, counts, find, idempotency, identities, list, outbox, people_known, record, spellings,
 };
+use crate::own_accepts::{OwnAccepts, Stretch};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlResult, Tx};
 use crate::sqlite::Sqlite;
+use crate::unheard::Unheard;
 use crate::{OpenError, devices};
 
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
@@ -42,6 +45,8 @@ pub struct SqlStore {
     engine: Engine,
     /// Held by the one request beyond [`GROUP_BYTES_MAX`] that may queue for its commit.
     large_accepts: Mutex<()>,
+    own_accepts: Arc<OwnAccepts>,
+    unheard: Unheard,
 }
 
 enum Engine {
@@ -61,7 +66,12 @@ impl SqlStore {
     }
 
     fn over(engine: Engine) -> Self {
-        Self { engine, large_accepts: Mutex::default() }
+        Self {
+            engine,
+            large_accepts: Mutex::default(),
+            own_accepts: Arc::default(),
+            unheard: Unheard::default(),
+        }
     }
 
     /// Finishes what is queued, then closes every connection. Calls from then on fail
@@ -85,6 +95,13 @@ impl SqlStore {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.unreadable.counts(),
             Engine::Postgres(postgres) => postgres.unreadable().counts(),
+        }
+    }
+
+    async fn queue(&self, item: GroupItem) -> SqlResult<()> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.queue(item).await,
+            Engine::Postgres(postgres) => postgres.queue(item).await,
         }
     }
 
@@ -159,6 +176,10 @@ impl DeviceStore for SqlStore {
         // Another account's is no fault of this one, also where it cannot be read.
         let is_owned = self.read(move |tx| Box::pin(devices::is_owned(tx, account, id))).await?;
         if is_owned { Err(error) } else { Ok(None) }
+    }
+
+    fn known_device(&self, account: AccountId, id: DeviceId) -> Option<Arc<Device>> {
+        self.cache().devices.get(&id).ok().filter(|device| device.account_id == account)
     }
 
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
@@ -257,7 +278,21 @@ impl MessageStore for SqlStore {
             true => Some(self.large_accepts.lock().await),
             false => None,
         };
-        self.ask(|reply| GroupItem::Accept(acceptance, reply)).await
+        let account = acceptance.account_id;
+        let (reply, answer) = oneshot::channel();
+        self.queue(GroupItem::Accept(acceptance, reply)).await?;
+        let Answer { accepted, after } = self.unheard.answer(answer).await?;
+        // From here to the queue of the device nothing waits: a caller can hang up before, not between.
+        if let Accepted::New(messages) = &accepted
+            && let Some(last) = messages.last()
+        {
+            self.own_accepts.add(account, Stretch { after, last: last.id });
+        }
+        Ok(accepted)
+    }
+
+    async fn unheard(&self) -> Vec<OutboxEntry> {
+        self.unheard.next().await
     }
 
     async fn repeated(

@@ -270,6 +270,11 @@ pub trait MessageStore: Send + Sync {
     /// Makes messages durable, pays for them and remembers the idempotency key: one commit,
     /// shared with other requests, finished before this returns.
     async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted>;
+    /// Waits for messages that were accepted for a caller who hung up before it had the answer, so that nobody has
+    /// given them to their queues.
+    async fn unheard(&self) -> Vec<OutboxEntry> {
+        std::future::pending().await
+    }
     /// What became of an earlier request with this key: `Repeated` or `Mismatch`; `None` when
     /// there was none. For a repeat that would be refused by now, such as one whose expiry has
     /// passed; [`MessageStore::accept`] looks by itself.

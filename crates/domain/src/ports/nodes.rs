@@ -1,5 +1,6 @@
 //! Nodes that share one database, and what each of them owns. All times are the database's.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,8 +73,13 @@ pub trait NodeStore: Send + Sync {
     async fn devices_by_id(&self, devices: &[DeviceId]) -> StoreResult<Vec<Device>>;
     /// What waits for devices.
     async fn outbox_of_devices(&self, devices: &[OwnedDevice]) -> StoreResult<LoadedOutbox>;
-    /// What accounts have accepted after these messages and still waits.
+    /// What accounts have accepted after these messages and still waits. Where nodes share the database: for
+    /// devices that this one holds, without what it has accepted itself for accounts that it follows.
     async fn outbox_since(&self, seen: &[(AccountId, MessageId)]) -> StoreResult<LoadedOutbox>;
+    /// From now on it is kept what this process accepts for these accounts, and for no others, so that it is not read
+    /// back: what is accepted is given to its queue by the caller that has the answer. What a caller never heard of
+    /// is read like what others have accepted.
+    fn follow_accounts(&self, _accounts: HashSet<AccountId>) {}
     /// How many milliseconds it is since 1970 by the database's clock.
     async fn database_time_ms(&self) -> StoreResult<i64>;
     /// Takes up to `wanted` of the requests that `subject` may make in 60 seconds, at all nodes together.
@@ -84,8 +90,9 @@ pub trait NodeStore: Send + Sync {
         wanted: i64,
         now: Timestamp,
     ) -> StoreResult<Result<Taken, RateState>>;
-    /// Waits for a hint that another node has accepted messages; for ever where there are no hints.
-    async fn accepted_elsewhere(&self) {
+    /// Waits for a hint that another node has accepted messages for devices that this one holds: of which accounts;
+    /// `None` when it may be any. For ever where there are no hints.
+    async fn accepted_elsewhere(&self) -> Option<BTreeSet<AccountId>> {
         std::future::pending().await
     }
 }

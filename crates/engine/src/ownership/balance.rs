@@ -1,6 +1,6 @@
 //! Looks once a second at what this node owns and should own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use crate::timing::pause;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// By how much that varies, so that nodes do not claim at the same time.
 const LOOK_JITTER: Duration = Duration::from_millis(200);
+/// Between two reads that follow hints: of many nodes one always has something new.
+const HINTED_PAUSE: Duration = Duration::from_millis(50);
 /// How many devices a second are released to a node that has joined.
 const HAND_OVERS_PER_S: u32 = 5;
 /// How long nodes have neither come nor gone before devices are moved that run well where they are.
@@ -74,12 +76,21 @@ impl Balance {
     /// Reads what others accept as soon as they hint at it, until it is time to look, or something asks for that.
     async fn read_hinted_until(&self, look_at: Instant) {
         let store = self.ownership.context.store();
+        let mut read_at = Instant::now();
         loop {
+            let rest = read_at.saturating_duration_since(Instant::now());
+            let hinted = async {
+                pause(rest).await;
+                store.accepted_elsewhere().await
+            };
             tokio::select! {
                 () = pause(look_at.saturating_duration_since(Instant::now())) => return,
                 () = self.ownership.look.notified() => return,
-                // What cannot be read now is read with the next look.
-                () = store.accepted_elsewhere() => drop(self.read_accepted().await),
+                accounts = hinted => {
+                    // What cannot be read now is read with the next look.
+                    drop(self.read_accepted(accounts.as_ref()).await);
+                    read_at = Instant::now() + HINTED_PAUSE;
+                }
             }
         }
     }
@@ -115,7 +126,7 @@ impl Balance {
             self.reconcile(registration).await?;
         }
         if fleet.live > 1 {
-            self.read_accepted().await?;
+            self.read_accepted(None).await?;
         }
         self.webhooks.look(registration, &fleet, is_settled).await
     }
@@ -175,11 +186,16 @@ impl Balance {
         }
     }
 
-    /// Reads what other nodes have accepted for devices of this one.
-    async fn read_accepted(&self) -> StoreResult<()> {
+    /// Reads what other nodes have accepted for devices of this one, of these accounts or of all.
+    async fn read_accepted(&self, accounts: Option<&BTreeSet<AccountId>>) -> StoreResult<()> {
         let ownership = &self.ownership;
-        let seen: Vec<(AccountId, MessageId)> =
-            ownership.seen.lock().iter().map(|(account, last)| (*account, *last)).collect();
+        let is_asked =
+            |account: &AccountId| accounts.is_none_or(|accounts| accounts.contains(account));
+        let seen: Vec<(AccountId, MessageId)> = {
+            let seen = ownership.seen.lock();
+            let asked = seen.iter().filter(|(account, _)| is_asked(*account));
+            asked.map(|(account, last)| (*account, *last)).collect()
+        };
         if seen.is_empty() {
             return Ok(());
         }
@@ -195,6 +211,7 @@ impl Balance {
         let accounts: HashSet<AccountId> =
             taken.values().map(|taken| taken.owned.account).collect();
         self.ownership.seen.lock().retain(|account, _| accounts.contains(account));
+        self.ownership.context.store().follow_accounts(accounts);
     }
 
     /// Begins to hand over devices, those first that have been here for the longest.

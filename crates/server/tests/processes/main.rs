@@ -17,6 +17,7 @@ mod deploying;
 mod disk;
 mod faults;
 mod files;
+mod hang_ups;
 mod keeping;
 mod logs;
 mod moving;

@@ -58,11 +58,19 @@ enum Decision {
     Fault,
 }
 
+/// What became of a request.
+pub(crate) struct Answer {
+    pub(crate) accepted: Accepted,
+    /// The newest message of its account before those that were accepted: nothing is between.
+    pub(crate) after: MessageId,
+}
+
 /// A request that was accepted.
 struct AcceptedRequest<'a> {
     request: &'a Acceptance,
     now: Timestamp,
     messages: Vec<Message>,
+    after: MessageId,
     charged: Vec<Charged>,
     key_name: Option<String>,
 }
@@ -80,7 +88,7 @@ struct GroupCommit {
 pub(crate) async fn accept_group(
     tx: &mut Tx,
     group: &[Acceptance],
-) -> SqlResult<Vec<SqlResult<Accepted>>> {
+) -> SqlResult<Vec<SqlResult<Answer>>> {
     let mut group_commit = GroupCommit::load(tx, group).await?;
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
@@ -89,9 +97,12 @@ pub(crate) async fn accept_group(
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
-        answers.push(Ok(match decision {
-            Decision::New(..) => Accepted::New(std::mem::take(&mut made[index])),
-            Decision::Repeat(Before::InGroup(first)) => Accepted::Repeated(made[first].clone()),
+        let after = made[index].after;
+        let accepted = match decision {
+            Decision::New(..) => Accepted::New(std::mem::take(&mut made[index].messages)),
+            Decision::Repeat(Before::InGroup(first)) => {
+                Accepted::Repeated(made[first].messages.clone())
+            }
             Decision::Repeat(Before::Stored(ids)) => match list::repeated(tx, &ids).await? {
                 Some(messages) => Accepted::Repeated(messages),
                 None => {
@@ -104,19 +115,27 @@ pub(crate) async fn accept_group(
                 answers.push(Err(unreadable()));
                 continue;
             }
-        }));
+        };
+        answers.push(Ok(Answer { accepted, after }));
     }
     answers.reverse();
     Ok(answers)
 }
 
-/// Writes what was accepted; the messages of each request, none for one that was not.
+/// The messages of a request, and the newest of its account before them.
+#[derive(Clone)]
+struct Made {
+    messages: Vec<Message>,
+    after: MessageId,
+}
+
+/// Writes what was accepted; what was made of each request, no messages for one that was not accepted.
 async fn write(
     tx: &mut Tx,
     group: &[Acceptance],
     decisions: &mut [Decision],
     account_states: &mut AccountStates,
-) -> SqlResult<Vec<Vec<Message>>> {
+) -> SqlResult<Vec<Made>> {
     let count = count_new(group, decisions);
     let newest = account_states.values().map(|state| state.last_id).max().unwrap_or(MessageId(0));
     let mut ids = tx.next_message_ids(count, newest).await?.map(MessageId);
@@ -124,11 +143,11 @@ async fn write(
     for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
         let Decision::New(period, charges, key_name) = decision else { continue };
         let (charges, key_name) = (std::mem::take(charges), key_name.take());
-        let new = AcceptedRequest::of(request, *period, charges, key_name, &mut ids);
+        let mut new = AcceptedRequest::of(request, *period, charges, key_name, &mut ids);
         if let Some(state) = account_states.get_mut(&request.account_id)
             && let Some(last) = new.messages.last()
         {
-            state.last_id = last.id;
+            new.after = std::mem::replace(&mut state.last_id, last.id);
         }
         made.push((index, new));
     }
@@ -141,11 +160,11 @@ async fn write(
     let changed = made.iter().map(|(_, made)| made.request.account_id).collect();
     put_account_states(tx, account_states, &changed).await?;
     grants::put_used(tx, &spent_grants(&made, account_states)).await?;
-    let mut messages = vec![Vec::new(); group.len()];
-    for (index, made) in made {
-        messages[index] = made.messages;
+    let mut by_request = vec![Made { messages: Vec::new(), after: MessageId(0) }; group.len()];
+    for (index, AcceptedRequest { messages, after, .. }) in made {
+        by_request[index] = Made { messages, after };
     }
-    Ok(messages)
+    Ok(by_request)
 }
 
 /// Counts the messages of each device.
@@ -196,7 +215,7 @@ impl<'a> AcceptedRequest<'a> {
             messages.push(new.accepted(id, request.account_id, charge.receipt, now));
             charged.push(Charged { period, grant: charge.grant });
         }
-        Self { request, now, messages, charged, key_name }
+        Self { request, now, messages, after: MessageId(0), charged, key_name }
     }
 
     /// What its idempotency key stands for from now on.

@@ -1,12 +1,14 @@
 //! Loads the entries of the outbox, for the queues.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::node::OwnedDevice;
 use domain::ports::{LoadedOutbox, OutboxEntry};
 
 use super::ids_json;
+use crate::own_accepts::{OwnAccepts, Stretch};
 use crate::rows::RowId;
 use crate::sql::{Row, SqlResult, Tx, params, to_json};
 
@@ -63,21 +65,62 @@ pub(crate) async fn outbox_of_devices(
     Ok(LoadedOutbox { entries: tx.readable("outbox", rows, entry_from), last_ids })
 }
 
-/// What waits of accounts after some messages; see [`domain::ports::NodeStore::outbox_since`].
+/// What waits of accounts after some messages, without what this process has accepted itself; see
+/// [`domain::ports::NodeStore::outbox_since`].
 pub(crate) async fn outbox_since(
     tx: &mut Tx,
     seen: Vec<(AccountId, MessageId)>,
+    own: Arc<OwnAccepts>,
 ) -> SqlResult<LoadedOutbox> {
-    const SELECT: &str = select_entries!("WHERE account_id = $1 AND id > $2 ORDER BY id");
     let seen: BTreeMap<AccountId, MessageId> = seen.into_iter().collect();
     let mut last_ids = last_ids(tx, seen.keys().copied()).await?;
     last_ids.retain(|(account, last)| seen.get(account).is_some_and(|seen| seen < last));
-    let mut entries = Vec::new();
-    for (account, _) in &last_ids {
-        let rows = tx.query(SELECT, params![account.0, seen[account].0]).await?;
-        entries.append(&mut tx.readable("outbox", rows, entry_from));
+    let mut others = Vec::new();
+    for (account, last) in &last_ids {
+        let stretches = own.others(*account, seen[account], *last);
+        others.extend(stretches.into_iter().map(|stretch| (*account, stretch)));
     }
+    let entries = if others.is_empty() { Vec::new() } else { between(tx, &others).await? };
     Ok(LoadedOutbox { entries, last_ids })
+}
+
+/// What waits in some stretches of accounts; where nodes share the database, for the devices of this one, and in
+/// one statement.
+async fn between(tx: &mut Tx, stretches: &[(AccountId, Stretch)]) -> SqlResult<Vec<OutboxEntry>> {
+    const SELECT: &str =
+        select_entries!("WHERE account_id = $1 AND id > $2 AND id <= $3 ORDER BY id");
+    // Each stretch is a search of its own in the index of accounts: OFFSET keeps the planner from joining, and
+    // BETWEEN from the index of ids, where all accounts are in between.
+    const OF_NODE: &str = concat!(
+        "SELECT entry.* FROM json_rows($1) AS stretch (bounds) CROSS JOIN LATERAL (",
+        select_entries!(
+            "WHERE account_id BETWEEN CAST(split_part(bounds, ' ', 1) AS BIGINT)
+                AND CAST(split_part(bounds, ' ', 1) AS BIGINT)
+             AND id > CAST(split_part(bounds, ' ', 2) AS BIGINT)
+             AND id <= CAST(split_part(bounds, ' ', 3) AS BIGINT) OFFSET 0"
+        ),
+        ") AS entry WHERE entry.device_id IN (SELECT value FROM json_rows($2)) ORDER BY entry.id"
+    );
+    let mut entries = Vec::new();
+    if !tx.leases.is_fenced() {
+        for (account, Stretch { after, last }) in stretches {
+            let rows = tx.query(SELECT, params![account.0, after.0, last.0]).await?;
+            entries.append(&mut tx.readable("outbox", rows, entry_from));
+        }
+        return Ok(entries);
+    }
+    let accounts: BTreeSet<AccountId> = stretches.iter().map(|(account, _)| *account).collect();
+    let held = tx.leases.all_held().into_iter().filter(|owned| accounts.contains(&owned.account));
+    let devices: Vec<String> = held.map(|owned| owned.device.to_text()).collect();
+    if devices.is_empty() {
+        return Ok(entries);
+    }
+    let bounds = |(account, Stretch { after, last }): &(AccountId, Stretch)| {
+        format!("{} {} {}", account.0, after.0, last.0)
+    };
+    let bounds: Vec<String> = stretches.iter().map(bounds).collect();
+    let rows = tx.query(OF_NODE, params![&to_json(&bounds)?, &to_json(&devices)?]).await?;
+    Ok(tx.readable("outbox", rows, entry_from))
 }
 
 /// The newest messages that accounts have accepted.

@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::hints::Hint;
 use super::{ANSWER_MAX, Pool, end};
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Parts, Reply, RunGroup, answer};
@@ -44,7 +43,7 @@ impl Worker {
         answer(receiver).await
     }
 
-    async fn send(&self, item: GroupItem) -> SqlResult<()> {
+    pub(super) async fn send(&self, item: GroupItem) -> SqlResult<()> {
         let closed = |_| SqlError::Unavailable("the store is closed".into());
         self.queue.send(item).await.map_err(closed)
     }
@@ -97,7 +96,9 @@ async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
         }
     }
     if pool.leases.is_shared() {
-        pool.hints.send(Hint::Accepted);
+        // Of what it has accepted for its own devices this node knows, and the others need not.
+        let devices = group.devices().into_iter();
+        pool.hints.send_accepted(devices.filter(|device| !pool.leases.owns(*device)));
     }
     group.finish(&Ok(()));
 }

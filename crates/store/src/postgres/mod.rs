@@ -14,9 +14,11 @@ mod schema;
 mod silence;
 mod target;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::AccountId;
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
@@ -36,7 +38,7 @@ use changes::Follower;
 pub use facts::{address, facts};
 use groups::Worker;
 use guard::refuse_earlier_release;
-use hints::{Hint, Hints};
+use hints::Hints;
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
 use schema::migrate_alone;
@@ -194,9 +196,15 @@ impl PostgreSql {
         self.keys_changed.clone()
     }
 
-    /// Waits for a hint that another node has accepted messages.
-    pub(crate) async fn accepted_elsewhere(&self) {
-        self.pool.hints.accepted.notified().await;
+    /// Waits for a hint that another node has accepted messages for devices of this one; of which accounts, if that
+    /// is known.
+    pub(crate) async fn accepted_elsewhere(&self) -> Option<BTreeSet<AccountId>> {
+        self.pool.hints.accepted_elsewhere().await
+    }
+
+    /// Queues a request for the group commit.
+    pub(crate) async fn queue(&self, item: GroupItem) -> SqlResult<()> {
+        self.worker.send(item).await
     }
 
     /// Hands a request to the group commit.
@@ -301,7 +309,7 @@ async fn end<T>(
     let value = outcome.unwrap_or_else(|_| Err(silent()))?;
     ended?;
     if !tx.touched.is_empty() {
-        pool.hints.send(Hint::Changed);
+        pool.hints.send_changed();
     }
     Ok(value)
 }

@@ -131,6 +131,11 @@ impl Sqlite {
         })
     }
 
+    /// Queues a request for the group commit.
+    pub(crate) async fn queue(&self, item: GroupItem) -> SqlResult<()> {
+        self.writer.send(WriterItem::Group(item)).await
+    }
+
     /// Hands a request to the group commit.
     pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
         let (reply, receiver) = oneshot::channel();

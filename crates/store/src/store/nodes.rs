@@ -1,5 +1,6 @@
 //! The port of the nodes.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +31,10 @@ impl SqlStore {
 
     /// A device of any account.
     pub(super) async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
-        let leases = self.leases();
-        // Another node writes its row.
-        if leases.is_shared() && !leases.owns(id) {
-            return Ok(self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new));
-        }
-        let known = &self.cache().devices;
+        let (leases, known) = (self.leases(), &self.cache().devices);
         let generation = match known.get(&id) {
+            // Another node writes the row of its device: what is remembered may be a second old.
+            Ok(_) if leases.is_shared() && !leases.owns(id) => known.generation(),
             Ok(device) => return Ok(Some(device)),
             Err(generation) => generation,
         };
@@ -142,8 +140,12 @@ impl NodeStore for SqlStore {
     }
 
     async fn outbox_since(&self, seen: &[(AccountId, MessageId)]) -> StoreResult<LoadedOutbox> {
-        let seen = seen.to_vec();
-        run!(self.read, outbox::outbox_since, seen)
+        let (seen, own) = (seen.to_vec(), self.own_accepts.clone());
+        run!(self.read, outbox::outbox_since, seen, own)
+    }
+
+    fn follow_accounts(&self, accounts: HashSet<AccountId>) {
+        self.own_accepts.follow(accounts);
     }
 
     async fn database_time_ms(&self) -> StoreResult<i64> {
@@ -161,7 +163,7 @@ impl NodeStore for SqlStore {
         run!(self.write, rates::take_requests, subject, limit, wanted, now)
     }
 
-    async fn accepted_elsewhere(&self) {
+    async fn accepted_elsewhere(&self) -> Option<BTreeSet<AccountId>> {
         match &self.engine {
             Engine::Sqlite(_) => std::future::pending().await,
             Engine::Postgres(postgres) => postgres.accepted_elsewhere().await,

@@ -1,0 +1,221 @@
+//! What nodes that share a PostgreSQL read of what the others have accepted and changed.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod support;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::device::{DeviceStatus, StatusChange};
+use domain::ids::{AccountId, MessageId};
+use domain::node::{LEASE, Registration};
+use domain::ports::{DeviceStore as _, MessageStore as _, NodeStore as _, Store};
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use store::SqlStore;
+use support::Schema;
+use testkit::store_conformance::nodes::node;
+use testkit::store_conformance::{NOW, World, new_device, new_messages};
+use tokio::time::{sleep, timeout};
+
+/// Longest wait for what is known within a second.
+const KNOWN_MAX: Duration = Duration::from_secs(5);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Two nodes; the first one runs the device of the account.
+struct Nodes {
+    schema: Schema,
+    first: Arc<SqlStore>,
+    second: Arc<SqlStore>,
+    world: World,
+    /// Up to which message the first one knows what was accepted.
+    seen: HashMap<AccountId, MessageId>,
+}
+
+async fn join(store: &SqlStore, name: &str) -> Registration {
+    let registration = store.register_node(&node(name), LEASE).await.unwrap();
+    store.leases().renewed(registration, Instant::now() + Duration::from_secs(3_600));
+    store.leases().set_shared(true);
+    registration
+}
+
+impl Nodes {
+    async fn start() -> Self {
+        let schema = Schema::new().await;
+        let first = store::open(&schema.url()).await.unwrap();
+        let second = store::open(&schema.url()).await.unwrap();
+        let world = World::new(first.clone()).await;
+        let registration = join(&first, "first").await;
+        join(&second, "second").await;
+        assert_eq!(first.claim_devices(registration, 9).await.unwrap(), 1);
+        let owned = first.owned_devices(registration).await.unwrap();
+        first.leases().hold(registration, owned[0]);
+        let loaded = first.outbox_of_devices(&owned).await.unwrap();
+        first.follow_accounts(HashSet::from([world.account.id]));
+        let seen = loaded.last_ids.into_iter().collect();
+        Self { schema, first, second, world, seen }
+    }
+
+    /// A text for the device is accepted by one of the nodes.
+    async fn accept(&self, at: &SqlStore, n: u64) -> MessageId {
+        let request = self.world.request(vec![self.world.text(n)]);
+        new_messages(at.accept(request).await.unwrap())[0].id
+    }
+
+    /// The same with many at once, which share commits.
+    async fn accept_all(&self, at: &SqlStore, numbers: Range<u64>) -> Vec<MessageId> {
+        join_all(numbers.map(|n| self.accept(at, n))).await
+    }
+
+    /// What the first node reads of what is new.
+    async fn read(&mut self) -> Vec<MessageId> {
+        let (read, last_ids) = self.read_after(&self.seen).await;
+        self.seen.extend(last_ids);
+        read
+    }
+
+    async fn read_after(
+        &self,
+        seen: &HashMap<AccountId, MessageId>,
+    ) -> (Vec<MessageId>, Vec<(AccountId, MessageId)>) {
+        let seen: Vec<_> = seen.iter().map(|(account, last)| (*account, *last)).collect();
+        let loaded = self.first.outbox_since(&seen).await.unwrap();
+        (loaded.entries.iter().map(|entry| entry.id).collect(), loaded.last_ids)
+    }
+
+    async fn end(self) {
+        self.first.close().await;
+        self.second.close().await;
+        self.schema.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_reads_what_others_have_accepted_and_nothing_of_its_own() {
+    let mut nodes = Nodes::start().await;
+    let (mut of_second, mut read) = (Vec::new(), Vec::new());
+    for n in 0..40 {
+        if n % 3 == 0 {
+            of_second.push(nodes.accept(&nodes.second, n).await);
+        } else {
+            nodes.accept(&nodes.first, n).await;
+        }
+        if n % 7 == 0 {
+            read.extend(nodes.read().await);
+        }
+    }
+    read.extend(nodes.read().await);
+    assert_eq!(read, of_second);
+    assert_eq!(nodes.read().await, []);
+    for n in 100..110 {
+        nodes.accept(&nodes.first, n).await;
+    }
+    let before = nodes.seen.clone();
+    assert_eq!(nodes.read().await, [], "its own");
+    assert_ne!(nodes.seen, before, "which it knows");
+    nodes.end().await;
+}
+
+/// Both accept at once, in commits that many requests share, while the first one reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missed_in_whatever_order_commits_come() {
+    let mut nodes = Nodes::start().await;
+    for round in 0..10 {
+        let (from, mut seen, mut read) = (1_000 * round, nodes.seen.clone(), Vec::new());
+        let reading = async {
+            for _ in 0..10 {
+                let (new, last_ids) = nodes.read_after(&seen).await;
+                read.extend(new);
+                seen.extend(last_ids);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (own, others, ()) = tokio::join!(
+            nodes.accept_all(&nodes.first, from..from + 60),
+            nodes.accept_all(&nodes.second, from + 100..from + 160),
+            reading,
+        );
+        nodes.seen = seen;
+        read.extend(nodes.read().await);
+        // Of its own only those whose callers did not have the answers yet.
+        read.retain(|id| !own.contains(id));
+        let known: BTreeSet<MessageId> = read.iter().copied().collect();
+        assert_eq!(known.len(), read.len(), "each once, round {round}");
+        assert_eq!(known, BTreeSet::from_iter(others), "round {round}");
+        assert_eq!(nodes.read().await, [], "round {round}");
+    }
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn what_a_caller_never_heard_of_is_read_back() {
+    let mut nodes = Nodes::start().await;
+    nodes.accept(&nodes.first, 1).await;
+    // The request is queued and its caller hangs up.
+    let gone = nodes.accept(&nodes.first, 2).now_or_never();
+    assert_eq!(gone, None, "it takes a commit");
+    let last = nodes.accept(&nodes.first, 3).await;
+    let waiting = nodes.first.outbox().await.unwrap();
+    assert_eq!(waiting.len(), 3, "it was accepted");
+    assert_eq!(nodes.read().await, [waiting[1].id]);
+    assert_eq!(nodes.seen[&nodes.world.account.id], last);
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn what_is_for_devices_of_other_nodes_is_not_read() {
+    let mut nodes = Nodes::start().await;
+    let second: Arc<dyn Store> = nodes.second.clone();
+    let other = new_device(&second, &nodes.world.account, 50).await;
+    assert!(nodes.second.leases().owns(other.id) && !nodes.first.leases().owns(other.id));
+    let mut message = nodes.world.text(1);
+    message.device_id = other.id;
+    nodes.second.accept(nodes.world.request(vec![message])).await.unwrap();
+    let own = nodes.accept(&nodes.second, 2).await;
+    assert_eq!(nodes.read().await, [own]);
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn a_hint_names_the_accounts_whose_devices_are_meant() {
+    let nodes = Nodes::start().await;
+    let hinted = async {
+        // Until the other one listens, a hint is heard by nobody.
+        for n in 0.. {
+            nodes.accept(&nodes.second, n).await;
+            if let Ok(accounts) = timeout(PAUSE, nodes.first.accepted_elsewhere()).await {
+                return accounts;
+            }
+        }
+        None
+    };
+    let accounts = timeout(KNOWN_MAX, hinted).await.unwrap();
+    assert_eq!(accounts, Some(BTreeSet::from([nodes.world.account.id])));
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn a_device_of_another_node_is_remembered_until_it_changes() {
+    let nodes = Nodes::start().await;
+    let (account, device) = (nodes.world.account.id, nodes.world.device.id);
+    assert_eq!(nodes.second.known_device(account, device), None, "never read");
+    let read = nodes.second.device(account, device).await.unwrap().unwrap();
+    let known = nodes.second.known_device(account, device).unwrap();
+    assert!(Arc::ptr_eq(&read, &known), "nothing is read");
+    assert_eq!(nodes.second.known_device(AccountId(account.0 + 1), device), None);
+    let change = StatusChange::new(DeviceStatus::Connecting, NOW);
+    nodes.first.set_device_status(device, &change).await.unwrap().unwrap();
+    let is_known = async {
+        while nodes.second.known_device(account, device).is_some() {
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(KNOWN_MAX, is_known).await.expect("it is forgotten");
+    let now = nodes.second.device(account, device).await.unwrap().unwrap();
+    assert_eq!(now.status, DeviceStatus::Connecting);
+    assert!(nodes.second.known_device(account, device).is_some());
+    nodes.end().await;
+}
