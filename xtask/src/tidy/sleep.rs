@@ -13,6 +13,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/store/src/postgres/guard.rs", "the lock of a gateway that was killed just before"),
     ("crates/store/src/postgres/schema.rs", "between two tries for the lock of migrations"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
+    ("crates/store/tests/between_nodes.rs", "polls what a node remembers, with a deadline"),
     ("crates/store/tests/listening.rs", "polls the server's locks, with a deadline"),
     ("crates/http/src/client_stream.rs", "the deadline of an answer to a refused request"),
     (

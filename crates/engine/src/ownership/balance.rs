@@ -193,7 +193,7 @@ impl Balance {
             |account: &AccountId| accounts.is_none_or(|accounts| accounts.contains(account));
         let seen: Vec<(AccountId, MessageId)> = {
             let seen = ownership.seen.lock();
-            let asked = seen.iter().filter(|(account, _)| is_asked(*account));
+            let asked = seen.iter().filter(|(account, _)| is_asked(account));
             asked.map(|(account, last)| (*account, *last)).collect()
         };
         if seen.is_empty() {
