@@ -166,6 +166,39 @@ async fn what_a_caller_never_heard_of_is_read_back() {
 }
 
 #[tokio::test]
+async fn what_a_commit_has_accepted_whose_answer_was_lost_is_to_be_read() {
+    // Longer than a commit is waited for; and the server does not look whether its client is still there.
+    const DAWDLE: &str = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF current_setting('server_version_num')::int >= 140000 THEN
+                PERFORM set_config('client_connection_check_interval', '0', true);
+            END IF;
+            PERFORM pg_sleep(12);
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION dawdle()";
+    let mut nodes = Nodes::start().await;
+    nodes.accept(&nodes.first, 1).await;
+    assert!(!nodes.first.has_lost_answers(), "its caller knows");
+    nodes.schema.execute(DAWDLE).await;
+    let refused = nodes.first.accept(nodes.world.request(vec![nodes.world.text(2)])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(nodes.first.has_lost_answers(), "also a node that is alone has to read it");
+    let reading = async {
+        loop {
+            let read = nodes.read().await;
+            if !read.is_empty() {
+                return read;
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    let read = timeout(KNOWN_MAX, reading).await.expect("it was accepted");
+    assert_eq!(read.len(), 1);
+    nodes.end().await;
+}
+
+#[tokio::test]
 async fn what_is_for_devices_of_other_nodes_is_not_read() {
     let mut nodes = Nodes::start().await;
     let second: Arc<dyn Store> = nodes.second.clone();

@@ -80,6 +80,11 @@ pub trait NodeStore: Send + Sync {
     /// back: what is accepted is given to its queue by the caller that has the answer. What a caller never heard of
     /// is read like what others have accepted.
     fn follow_accounts(&self, _accounts: HashSet<AccountId>) {}
+    /// Whether a commit of this process was not answered lately: messages that it may have accepted are in no queue,
+    /// and are to be read like what others have accepted.
+    fn has_lost_answers(&self) -> bool {
+        false
+    }
     /// How many milliseconds it is since 1970 by the database's clock.
     async fn database_time_ms(&self) -> StoreResult<i64>;
     /// Takes up to `wanted` of the requests that `subject` may make in 60 seconds, at all nodes together.

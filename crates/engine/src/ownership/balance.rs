@@ -125,7 +125,8 @@ impl Balance {
         if self.known != Some((registration, fleet.owned, fleet.fingerprint)) {
             self.reconcile(registration).await?;
         }
-        if fleet.live > 1 {
+        // A node that is alone has given all that it has accepted to the queues, unless it never learned of it.
+        if fleet.live > 1 || ownership.context.store().has_lost_answers() {
             self.read_accepted(None).await?;
         }
         self.webhooks.look(registration, &fleet, is_settled).await

@@ -9,6 +9,7 @@ mod groups;
 mod guard;
 mod hints;
 mod link;
+mod lost_answers;
 mod reach;
 mod schema;
 mod silence;
@@ -41,6 +42,7 @@ use guard::refuse_earlier_release;
 use hints::Hints;
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
+use lost_answers::LostAnswers;
 use schema::migrate_alone;
 use silence::Silence;
 pub(crate) use target::Target;
@@ -92,6 +94,7 @@ struct Pool {
     ids: Arc<MessageIds>,
     leases: Arc<Leases>,
     hints: Arc<Hints>,
+    lost_answers: Arc<LostAnswers>,
 }
 
 impl Pool {
@@ -174,8 +177,14 @@ impl PostgreSql {
             .map_err(from_sqlx)?;
         let leases = Arc::default();
         let hints = Arc::new(Hints::start(options, &connections, &leases, notify));
-        let pool =
-            Pool { connections, unreadable: Arc::default(), ids: Arc::default(), leases, hints };
+        let pool = Pool {
+            connections,
+            unreadable: Arc::default(),
+            ids: Arc::default(),
+            leases,
+            hints,
+            lost_answers: Arc::default(),
+        };
         let mut tx = pool.acquire().await?;
         migrate_alone(&mut tx).await?;
         drop(tx);
@@ -200,6 +209,11 @@ impl PostgreSql {
     /// is known.
     pub(crate) async fn accepted_elsewhere(&self) -> Option<BTreeSet<AccountId>> {
         self.pool.hints.accepted_elsewhere().await
+    }
+
+    /// Whether a commit was not answered lately, and may have happened.
+    pub(crate) fn has_lost_answers(&self) -> bool {
+        self.pool.lost_answers.are_recent()
     }
 
     /// Queues a request for the group commit.
@@ -297,7 +311,13 @@ async fn end<T>(
         failed => failed,
     };
     let ended = match &outcome {
-        Ok(Ok(_)) => in_time(&mut tx, "COMMIT").await,
+        Ok(Ok(_)) => {
+            let committed = in_time(&mut tx, "COMMIT").await;
+            if committed.is_err() {
+                pool.lost_answers.note();
+            }
+            committed
+        }
         Ok(Err(_)) => in_time(&mut tx, "ROLLBACK").await,
         Err(_) => {
             close(&mut tx);

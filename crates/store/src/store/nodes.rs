@@ -148,6 +148,13 @@ impl NodeStore for SqlStore {
         self.own_accepts.follow(accounts);
     }
 
+    fn has_lost_answers(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(postgres) => postgres.has_lost_answers(),
+        }
+    }
+
     async fn database_time_ms(&self) -> StoreResult<i64> {
         run!(self.read, nodes::database_time_ms)
     }
