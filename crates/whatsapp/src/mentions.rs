@@ -105,7 +105,8 @@ pub(crate) fn people(message: &wa::Message) -> Vec<Jid> {
     mentioned(edited.map_or(message, incoming::unwrap))
 }
 
-/// A text in which people are called by their other names.
+/// A text in which people are called by their other names. One that would outgrow what is kept stays as it is:
+/// nothing of it is lost.
 fn renamed(text: &str, names: &OtherNames) -> String {
     let mut renamed = String::with_capacity(text.len());
     let mut rest = text;
@@ -118,10 +119,7 @@ fn renamed(text: &str, names: &OtherNames) -> String {
         rest = behind;
     }
     renamed.push_str(rest);
-    match renamed.char_indices().nth(TEXT_CHARS_MAX) {
-        Some((end, _)) => renamed[..end].to_owned(),
-        None => renamed,
-    }
+    if renamed.chars().count() > TEXT_CHARS_MAX { text.to_owned() } else { renamed }
 }
 
 #[cfg(test)]
@@ -154,9 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_text_does_not_outgrow_what_is_kept() {
+    fn a_text_that_would_outgrow_what_is_kept_stays_as_it_is() {
         let names: OtherNames = [("7".to_owned(), Jid::pn("628777"))].into_iter().collect();
-        let text = renamed(&"@7".repeat(TEXT_CHARS_MAX / 2), &names);
-        assert_eq!(text.len(), TEXT_CHARS_MAX);
+        let text = "@7".repeat(TEXT_CHARS_MAX / 2);
+        assert_eq!(renamed(&text, &names), text);
+        let text = format!("@7{}", "x".repeat(TEXT_CHARS_MAX - 7));
+        let all_of_it = renamed(&text, &names);
+        assert!(all_of_it.starts_with("@628777x") && all_of_it.len() == TEXT_CHARS_MAX);
     }
 }
