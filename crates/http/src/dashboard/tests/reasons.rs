@@ -12,7 +12,7 @@ use super::*;
 /// Where texts come from that pages show.
 const SOURCES: [&str; 6] = ["domain", "engine", "media", "outbound", "whatsapp", "server"];
 /// What is written before a text for people.
-const MARKS: [&str; 12] = [
+const MARKS: [&str; 14] = [
     "Error::invalid(",
     "Error::Conflict(",
     "Error::Whatsapp(",
@@ -24,6 +24,8 @@ const MARKS: [&str; 12] = [
     "fail_pairing(",
     "permanent(",
     "failed(",
+    "Err(lost(",
+    "|| lost(",
     "temporary(",
 ];
 /// Texts that no page shows.
