@@ -167,7 +167,13 @@ impl BlobStore for LocalBlobs {
     }
 
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError> {
-        open(&*self.files, key, part).await
+        let blob = open(&*self.files, key, part).await?;
+        if blob.is_none() {
+            // Drafts have their folder since the start: without it the directory is not mounted, and nothing is lost.
+            let drafts = self.drafts.clone();
+            blocking(move || fs::metadata(drafts).map(drop)).await?;
+        }
+        Ok(blob)
     }
 
     async fn delete(&self, key: &str) -> Result<(), BlobError> {
@@ -243,6 +249,21 @@ mod tests {
         assert!(matches!(refused, Err(NotKept::Failed(_))), "{refused:?}");
         let full = not_kept(io::ErrorKind::StorageFull.into());
         assert!(matches!(full, NotKept::DiskFull), "{full:?}");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_mounted_has_lost_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (media, away) = (dir.path().join("media"), dir.path().join("away"));
+        let blobs = LocalBlobs::open(&media, None).unwrap();
+        blobs.put_bytes("1/a/request-3EB0", b"bytes".to_vec()).await.unwrap();
+        assert!(blobs.open("1/a/7", None).await.unwrap().is_none());
+        fs::rename(&media, &away).unwrap();
+        fs::create_dir(&media).unwrap();
+        assert!(blobs.open("1/a/request-3EB0", None).await.is_err());
+        fs::remove_dir(&media).unwrap();
+        fs::rename(&away, &media).unwrap();
+        assert_eq!(whole(&blobs, "1/a/request-3EB0", None).await.unwrap(), b"bytes");
     }
 
     #[tokio::test]
