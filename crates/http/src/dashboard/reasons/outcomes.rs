@@ -187,7 +187,6 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
     ("the file is not there any more", "berkas sudah tidak ada"),
     ("the file is not in the media store any more", "berkas sudah tidak ada di penyimpanan media"),
     ("the file in the media store is damaged", "berkas di penyimpanan media rusak"),
-    ("the media store gives no file", "penyimpanan media tidak memberikan berkas"),
     ("the file is empty", "berkas kosong"),
     ("the file cannot be read as audio", "berkas tidak terbaca sebagai audio"),
     ("the file cannot be read", "berkas tidak terbaca"),
@@ -231,6 +230,7 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
     ("the sticker could not be written", "stiker tidak dapat ditulis"),
     ("what fetches the file cannot be read", "keterangan untuk mengambil berkas tidak terbaca"),
     ("the media store takes no file", "penyimpanan media tidak menerima berkas"),
+    ("the media store gives no file", "penyimpanan media tidak memberikan berkas"),
     ("the file could not be written to the disk", "berkas tidak dapat ditulis ke disk"),
     (
         "neither WhatsApp nor the phone has the file any more",
