@@ -434,9 +434,8 @@ impl MessageStore for SqlStore {
         &self,
         account: AccountId,
         device: DeviceId,
-        since: Timestamp,
     ) -> StoreResult<MessageCounts> {
-        run!(self.read, counts::message_counts, account, device, since)
+        run!(self.read, counts::message_counts, account, device)
     }
 
     async fn contacts(

@@ -244,7 +244,7 @@ delegate!(MessageStore {
     read count_batch(
         account: AccountId, batch: MessageBatch, now: Timestamp
     ) -> Vec<(MessageState, i64)>;
-    read message_counts(account: AccountId, device: DeviceId, since: Timestamp) -> MessageCounts;
+    read message_counts(account: AccountId, device: DeviceId) -> MessageCounts;
     write record_receipts(
         device: DeviceId, ids: &[WhatsappId], receipt: Receipt, at: Timestamp
     ) -> Vec<Recorded>;

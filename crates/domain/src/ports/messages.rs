@@ -242,8 +242,6 @@ pub struct MessageCounts {
     pub sent: i64,
     /// That ended otherwise: failed, expired or cancelled.
     pub failed: i64,
-    /// Of those WhatsApp has, how many were accepted since the given time.
-    pub sent_since: i64,
 }
 
 /// How many messages of an hour are in a state; those that wait are not counted.
@@ -389,7 +387,6 @@ pub trait MessageStore: Send + Sync {
         &self,
         account: AccountId,
         device: DeviceId,
-        since: Timestamp,
     ) -> StoreResult<MessageCounts>;
     /// How many messages of an account, or of one of its devices, were accepted or came in, by hour, from
     /// the hour of `since` on.

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::{Core, Principal};
 use crate::error::{Error, Result, StoreError};
@@ -12,17 +10,12 @@ use crate::ids::DeviceId;
 use crate::ids::{AccountId, MessageId};
 use crate::incoming_file;
 use crate::message::{Direction, Message, MessageState, Waiting};
-use crate::ports::{Cancellation, CountedPage, MessageCounts, MessageFilter, Page, PageRequest};
+use crate::ports::{Cancellation, CountedPage, MessageFilter, Page, PageRequest};
 use crate::scope::Scope;
 
 /// Most messages a numbered list reaches: number of the page times its length. Beyond that there are
 /// the pages of `/v1`, which cost the same wherever they are.
 pub const COUNTED_MESSAGES_MAX: u32 = 10_000;
-
-/// When the day of `now` began in `zone`.
-fn start_of_day(now: Timestamp, zone: &TimeZone) -> Timestamp {
-    now.to_zoned(zone.clone()).start_of_day().map_or(now, |start| start.timestamp())
-}
 
 /// The longest text that messages are searched for, in characters.
 pub const SOUGHT_CHARS_MAX: usize = 200;
@@ -108,22 +101,6 @@ impl Core {
         let mut page = self.store.counted_messages(account, &filter, offset, limit).await?;
         page.items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
         Ok(page)
-    }
-
-    /// How many messages a device has sent; `sent_since` counts the present day of the account.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn message_counts(
-        &self,
-        principal: &Principal,
-        id: DeviceId,
-    ) -> Result<MessageCounts> {
-        principal.require(Scope::Read)?;
-        let account = principal.account()?;
-        self.device(principal, id).await?;
-        let today = start_of_day(self.clock.now(), account.timezone.zone());
-        Ok(self.store.message_counts(account.id, id, today).await?)
     }
 
     async fn check_filter(

@@ -78,7 +78,7 @@ pub use people::Visitor;
 pub use portal::PortalVisitor;
 pub use resend::{BatchOutcome, CANCELLABLE, CANCELLED_MAX, RESENDABLE, not_resendable};
 pub use send::{AcceptedMessages, RETRY_INTERVAL_S_MAX, SendRefusal, SendRequest, SendingDevice};
-pub use usage::{DayUsage, USAGE_DAYS_MAX, UsageFigures, UsageReport};
+pub use usage::{DayUsage, DeviceFigures, USAGE_DAYS_MAX, UsageFigures, UsageReport};
 pub use wait::{SendOutcome, SyncWait};
 pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
 

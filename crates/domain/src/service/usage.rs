@@ -10,7 +10,7 @@ use super::{Core, Principal};
 use crate::error::{Error, Result};
 use crate::ids::DeviceId;
 use crate::message::{Direction, MessageState};
-use crate::ports::HourUsage;
+use crate::ports::{HourUsage, MessageCounts};
 use crate::scope::Scope;
 
 /// Most days of a report: messages are kept for 90.
@@ -31,6 +31,17 @@ pub struct UsageFigures {
     pub cancelled: i64,
     /// They came in.
     pub received: i64,
+}
+
+/// How many messages a device has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceFigures {
+    /// That WhatsApp has.
+    pub sent: i64,
+    /// That ended otherwise: failed, expired or cancelled.
+    pub failed: i64,
+    /// Of those WhatsApp has, how many were accepted in the present day of the account.
+    pub sent_today: i64,
 }
 
 impl AddAssign for UsageFigures {
@@ -124,5 +135,20 @@ impl Core {
         let row = |((day, device), figures)| DayUsage { day, device, figures };
         let days = first.series(Span::new().days(1)).take_while(|day| *day <= today).collect();
         Ok(UsageReport { days, rows: sums.into_iter().map(row).collect() })
+    }
+
+    /// How many messages a device has sent.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn device_figures(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+    ) -> Result<DeviceFigures> {
+        let today = self.usage_by_day(principal, Some(id), 1).await?.total();
+        let MessageCounts { sent, failed } =
+            self.store.message_counts(principal.account_id()?, id).await?;
+        Ok(DeviceFigures { sent, failed, sent_today: today.sent })
     }
 }

@@ -214,11 +214,11 @@ pub(super) async fn figures(
     device: &Device,
 ) -> Result<Markup, Error> {
     let words = person.words();
-    let counts = state.core().message_counts(person.principal(), device.id).await?;
+    let counts = state.core().device_figures(person.principal(), device.id).await?;
     let waiting = waiting(state, person, Some(device.id)).await?;
     Ok(html! {
         dl.figures.small {
-            div { dt { (words.sent_today) } dd { (counts.sent_since) } }
+            div { dt { (words.sent_today) } dd { (counts.sent_today) } }
             div { dt { (words.waiting) } dd {
                 @if waiting > 0 {
                     a href={ "/app/messages?device=" (device.id) "&status=waiting" } { (waiting) }

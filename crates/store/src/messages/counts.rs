@@ -9,7 +9,7 @@ use domain::message::{Direction, Message, MessageState};
 use domain::ports::{HourUsage, MessageBatch, MessageCounts};
 use jiff::Timestamp;
 
-use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json};
+use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params};
 
 /// The state under which all rows of the outbox are counted: which of them are due changes by itself.
 const WAITING: &str = "waiting";
@@ -123,10 +123,17 @@ pub(crate) async fn usage_by_hour(
     device: String,
     since: Timestamp,
 ) -> SqlResult<Vec<HourUsage>> {
-    const SELECT: &str = "SELECT hour, device_id, direction, state, count FROM message_hours
-        WHERE account_id = $1 AND hour >= $2 AND ($3 = '' OR device_id = $3) AND count <> 0
+    const ALL: &str = "SELECT hour, device_id, direction, state, count FROM message_hours
+        WHERE account_id = $1 AND hour >= $2 AND count <> 0
         ORDER BY hour, device_id, direction, state";
-    let rows = tx.query(SELECT, params![account.0, hour_of(since), &device]).await?;
+    const ONE: &str = "SELECT hour, device_id, direction, state, count FROM message_hours
+        WHERE account_id = $1 AND hour >= $2 AND device_id = $3 AND count <> 0
+        ORDER BY hour, device_id, direction, state";
+    let since = hour_of(since);
+    let rows = match &*device {
+        "" => tx.query(ALL, params![account.0, since]).await?,
+        device => tx.query(ONE, params![account.0, since, device]).await?,
+    };
     Ok(tx.readable("message_hours", rows, |row| {
         let hour = Timestamp::from_second(row.int()?.saturating_mul(HOUR_S));
         Ok(HourUsage {
@@ -226,24 +233,12 @@ pub(crate) async fn message_counts(
     tx: &mut Tx,
     account: AccountId,
     device: DeviceId,
-    since: Timestamp,
 ) -> SqlResult<MessageCounts> {
-    // Times grow with the ids, up to the clock's being set: an hour of it.
-    const SINCE: &str = "SELECT count(*) FROM messages
-        WHERE device_id = $1 AND +account_id = $2 AND direction = 'out' AND created_at >= $3
-        AND state IN (SELECT value FROM json_rows($4))
-        AND id > COALESCE((SELECT id FROM messages WHERE device_id = $1
-            AND created_at < $3 - 3600000 ORDER BY id DESC LIMIT 1), 0)";
     use MessageState::{Cancelled, Delivered, Expired, Failed, Played, Read, Sent};
-    let is_sent = [Sent, Delivered, Read, Played];
-    let device = device.to_string();
-    let counts = Counts::of(tx, account, &device).await?;
-    let states = to_json(&is_sent.map(MessageState::as_str))?;
-    let row = tx.query_one(SINCE, params![&device, account.0, since, &states]).await?;
+    let counts = Counts::of(tx, account, &device.to_string()).await?;
     let out = Direction::Out.as_str();
     Ok(MessageCounts {
-        sent: counts.history(out, &is_sent),
+        sent: counts.history(out, &[Sent, Delivered, Read, Played]),
         failed: counts.history(out, &[Failed, Expired, Cancelled]),
-        sent_since: row.map(|mut row| row.int()).transpose()?.unwrap_or(0),
     })
 }

@@ -75,6 +75,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0030_chats_of_messages.sql"),
     include_str!("../../migrations/sqlite/0031_spellings.sql"),
     include_str!("../../migrations/sqlite/0032_request_files.sql"),
+    include_str!("../../migrations/sqlite/0033_hours_of_devices.sql"),
 ];
 
 /// The database, open.

@@ -170,9 +170,9 @@ async fn show_device(
     let query: DeviceQuery = query_fields(uri.query())?;
     let device = device(&state, &principal, [query.device_id, None]).await?;
     let quota = state.core().quota(&principal, Some(device.id)).await?;
-    let counts = state.core().message_counts(&principal, device.id).await?;
+    let figures = state.core().device_figures(&principal, device.id).await?;
     let now = state.core().now();
-    let data = translate::device(&device, principal.account()?, &quota, counts, now);
+    let data = translate::device(&device, principal.account()?, &quota, figures, now);
     Ok(json(StatusCode::OK, &DeviceBody { success: true, data }))
 }
 

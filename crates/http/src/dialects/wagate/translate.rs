@@ -7,8 +7,8 @@ use domain::grant::Quota;
 use domain::media::{FileRequest, MediaSource};
 use domain::message::{Direction, Message, MessageState};
 use domain::policy::quota::NO_LIMIT;
-use domain::ports::{CountedPage, MessageCounts, MessageFilter};
-use domain::service::SendRequest;
+use domain::ports::{CountedPage, MessageFilter};
+use domain::service::{DeviceFigures, SendRequest};
 use jiff::Timestamp;
 
 use super::errors::Wagate;
@@ -98,7 +98,7 @@ pub(super) fn device(
     device: &Device,
     account: &Account,
     quota: &Quota,
-    counts: MessageCounts,
+    figures: DeviceFigures,
     now: Timestamp,
 ) -> DeviceData {
     // The core notes when a connection ended: one that holds was seen just now.
@@ -116,9 +116,9 @@ pub(super) fn device(
         user: User { name: account.name.clone(), email: account.email.clone() },
         subscription: subscription(quota),
         statistics: Statistics {
-            total_sent: counts.sent,
-            total_failed: counts.failed,
-            today_sent: counts.sent_since,
+            total_sent: figures.sent,
+            total_failed: figures.failed,
+            today_sent: figures.sent_today,
         },
     }
 }
