@@ -25,6 +25,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
+use tokio::sync::oneshot;
 
 /// The folder of drafts inside the media store, with a name that no file has.
 const DRAFTS: &str = ".drafts";
@@ -145,6 +146,12 @@ fn keep(dir: &Path, key: &str, draft: &Path) -> io::Result<()> {
     inside.into_iter().try_for_each(|folder| File::open(folder)?.sync_all())
 }
 
+fn keep_bytes(dir: &Path, drafts: &Path, key: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = tempfile::NamedTempFile::new_in(drafts)?;
+    draft.write_all(bytes)?;
+    keep(dir, key, draft.path())
+}
+
 #[async_trait]
 impl BlobStore for LocalBlobs {
     async fn draft(&self) -> Result<TempMedia, BlobError> {
@@ -158,10 +165,13 @@ impl BlobStore for LocalBlobs {
 
     async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), NotKept> {
         let (dir, drafts, key) = (self.dir.clone(), self.drafts.clone(), key.to_owned());
-        let kept = tokio::task::spawn_blocking(move || {
-            let mut draft = tempfile::NamedTempFile::new_in(drafts)?;
-            draft.write_all(&bytes)?;
-            keep(&dir, &key, draft.path())
+        let (answer, kept) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            let is_unheard = answer.send(keep_bytes(&dir, &drafts, &key, &bytes)).is_err();
+            if is_unheard {
+                // Whose request was dropped accepts no message of this name any more.
+                drop(fs::remove_file(dir.join(&key)));
+            }
         });
         kept.await.map_err(fault)?.map_err(not_kept)
     }
@@ -199,6 +209,8 @@ impl BlobStore for LocalBlobs {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     async fn whole(blobs: &LocalBlobs, key: &str, part: Option<FilePart>) -> Option<Vec<u8>> {
@@ -249,6 +261,21 @@ mod tests {
         assert!(matches!(refused, Err(NotKept::Failed(_))), "{refused:?}");
         let full = not_kept(io::ErrorKind::StorageFull.into());
         assert!(matches!(full, NotKept::DiskFull), "{full:?}");
+    }
+
+    #[test]
+    fn bytes_that_nobody_waits_for_any_more_are_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = LocalBlobs::open(dir.path(), None).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let put = blobs.put_bytes("1/a/request-3EB0", vec![7; 4 << 20]);
+            assert!(put.now_or_never().is_none(), "it is written meanwhile");
+        });
+        // Waits for what it has begun.
+        drop(runtime);
+        assert!(!dir.path().join("1/a/request-3EB0").exists());
+        assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
     }
 
     #[tokio::test]

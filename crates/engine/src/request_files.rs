@@ -6,9 +6,10 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 
 use domain::ids::MessageId;
-use domain::message::{Failure, MessageState};
+use domain::message::Failure;
 use domain::ports::{BlobError, BlobStore, FileError, Recorded, StoreResult};
 use domain::request_file::{RequestFile, WaitingFile, blob_key_of};
+use domain::webhook::EventKind;
 
 use crate::context::EngineContext;
 
@@ -56,11 +57,8 @@ fn lost(why: &str) -> FileError {
 
 /// Removes the files of messages that have just left the outbox. It is not waited for.
 pub(crate) fn remove(context: &Arc<EngineContext>, recorded: &[Recorded]) {
-    use MessageState::{Cancelled, Expired, Failed, Sent};
-    let messages = recorded.iter().map(|recorded| &recorded.message);
-    let left =
-        messages.filter(|message| matches!(message.state, Sent | Failed | Expired | Cancelled));
-    let keys: Vec<String> = left.filter_map(blob_key_of).collect();
+    let left = recorded.iter().filter(|recorded| has_left(recorded));
+    let keys: Vec<String> = left.filter_map(|recorded| blob_key_of(&recorded.message)).collect();
     if keys.is_empty() {
         return;
     }
@@ -72,4 +70,13 @@ pub(crate) fn remove(context: &Arc<EngineContext>, recorded: &[Recorded]) {
             }
         }
     });
+}
+
+/// Whether a message has left the outbox with what was recorded. Its state does not say so: it may be `delivered`
+/// by now, for receipts may come before the acknowledgement.
+fn has_left(recorded: &Recorded) -> bool {
+    use EventKind::{MessageCancelled, MessageExpired, MessageFailed, MessageSent};
+    let is_end =
+        |kind| matches!(kind, MessageSent | MessageFailed | MessageExpired | MessageCancelled);
+    recorded.events.iter().any(|event| is_end(event.kind))
 }

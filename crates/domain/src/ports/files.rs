@@ -73,7 +73,7 @@ pub trait BlobStore: Send + Sync {
     async fn draft(&self) -> Result<TempMedia, BlobError>;
     /// Keeps a draft under a name, in place of what has it; durable when this returns.
     async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError>;
-    /// Keeps these bytes under a name, likewise.
+    /// Keeps these bytes under a name, likewise. Where the call is dropped meanwhile they need not stay.
     async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), NotKept>;
     /// Opens a file, or a part of it; `None` when there is none.
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError>;

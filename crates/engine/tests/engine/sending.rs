@@ -7,6 +7,7 @@ use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
 use domain::ids::WhatsappId;
+use domain::media::{FileRequest, MediaSource};
 use domain::message::{Failure, Message, MessageState, Receipt};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
@@ -63,6 +64,22 @@ async fn receipts_that_overtake_the_record_of_the_acknowledgement_are_kept() {
     gateway.store.hold_writes(false);
     let read = gateway.until_state(message.id, MessageState::Read).await;
     assert!(read.reached(MessageState::Delivered).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_of_a_message_goes_when_a_receipt_overtakes_the_acknowledgement() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let file = FileRequest::new(MediaSource::Inline(b"hello".to_vec()));
+    let request = SendRequest { to: TO.into(), content: Content::File(file), ..Default::default() };
+    let message = gateway.request(device, request).await;
+    gateway.messenger.until_sent(1).await;
+    assert_eq!(gateway.blobs.names().len(), 1);
+    let now = gateway.clock.now();
+    gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Delivered, now);
+    gateway.until_state(message.id, MessageState::Delivered).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(gateway.blobs.names().is_empty(), "it is needed no more");
 }
 
 #[tokio::test(start_paused = true)]
