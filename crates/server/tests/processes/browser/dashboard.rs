@@ -54,7 +54,7 @@ async fn from_the_link_to_a_message_that_was_read() {
     let mut browser = signed_in(&demo).await;
     open(&mut browser, &demo, "/app/devices").await;
     fill(&mut browser, "#name", "Kasir").await;
-    submit(&mut browser, "form[action='/app/devices']").await;
+    submit(&mut browser, "form[method=post][action='/app/devices']").await;
     submit(&mut browser, "main form[action$=\"/pair\"]").await;
     browser.wait_for("document.querySelector('.qr')").await;
     let id = path(&mut browser).await.split('/').nth(3).unwrap().to_owned();

@@ -168,7 +168,7 @@ async fn the_empty_pages_of_a_new_account_pass_axe() {
     open(&mut browser, &demo, "/app/accounts").await;
     fill(&mut browser, "#name", "Toko baru").await;
     fill(&mut browser, "#email", "baru@example.com").await;
-    submit(&mut browser, "form[action='/app/accounts']").await;
+    submit(&mut browser, "form[method=post][action='/app/accounts']").await;
     open(&mut browser, &demo, "/app/accounts").await;
     let enter =
         "[...document.querySelectorAll('tr')].find(row => row.innerText.includes('Toko baru'))

@@ -60,7 +60,7 @@ async fn a_new_user_gets_from_the_setup_link_to_a_read_message_and_beyond() {
     desk.send("form.stack", &[("#email", EMAIL), ("#password", PASSWORD)]).await;
     assert_eq!(path(&mut desk.browser).await, "/app/accounts");
     let account = [("#name", "Toko"), ("#email", "toko@example.com")];
-    desk.send("form[action='/app/accounts']", &account).await;
+    desk.send("form[method=post][action='/app/accounts']", &account).await;
     desk.open("/app/accounts").await;
     desk.send("form[action$='/enter']", &[]).await;
 
@@ -93,7 +93,7 @@ async fn a_new_user_gets_from_the_setup_link_to_a_read_message_and_beyond() {
 
 async fn link_a_device(desk: &mut Desk, simulator: &Simulator, api: &Api) -> String {
     desk.open("/app/devices").await;
-    desk.send("form[action='/app/devices']", &[("#name", "Kasir")]).await;
+    desk.send("form[method=post][action='/app/devices']", &[("#name", "Kasir")]).await;
     let id = path(&mut desk.browser).await.split('/').nth(3).unwrap().to_owned();
     desk.send("main form[action$='/pair']", &[]).await;
     desk.browser.wait_for("document.querySelector('.qr[alt]')").await;
