@@ -12,7 +12,7 @@ use domain::ports::{Acceptance, Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::{Answer, accept_group};
+use crate::messages::accept::{AcceptReply, accept_group};
 use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
 use crate::sql::{SqlError, SqlResult, Tx};
@@ -86,7 +86,7 @@ pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
 pub(crate) enum GroupItem {
-    Accept(Acceptance, Reply<Answer>),
+    Accept(Acceptance, Reply<AcceptReply>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
     Report(Report, Reply<Vec<Recorded>>),
     Receive(Arrival, Reply<Vec<Recorded>>),
@@ -113,7 +113,7 @@ pub(crate) fn acceptance_bytes(acceptance: &Acceptance) -> usize {
 /// The requests of a batch, by kind.
 #[derive(Default)]
 pub(crate) struct Groups {
-    accepts: Group<Acceptance, Answer>,
+    accepts: Group<Acceptance, AcceptReply>,
     records: Group<Vec<Progress>, Vec<Recorded>>,
     reports: Group<Report, Vec<Recorded>>,
     arrivals: Group<Arrival, Vec<Recorded>>,
@@ -212,7 +212,7 @@ impl Parts {
 }
 
 /// The devices of what was accepted.
-fn devices_of(answers: &[SqlResult<Answer>]) -> BTreeSet<DeviceId> {
+fn devices_of(answers: &[SqlResult<AcceptReply>]) -> BTreeSet<DeviceId> {
     let mut devices = BTreeSet::new();
     for answer in answers.iter().flatten() {
         if let Accepted::New(messages) = &answer.accepted {
@@ -265,7 +265,7 @@ macro_rules! run_group {
     };
 }
 
-run_group!(Acceptance, Answer, accept_group, std::convert::identity, devices_of);
+run_group!(Acceptance, AcceptReply, accept_group, std::convert::identity, devices_of);
 run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok, no_devices);
 run_group!(Report, Vec<Recorded>, report_group, Ok, no_devices);
 run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity, no_devices);

@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
-use crate::messages::accept::Answer;
+use crate::messages::accept::AcceptReply;
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
 use crate::messages::{
@@ -281,7 +281,7 @@ impl MessageStore for SqlStore {
         let account = acceptance.account_id;
         let (reply, answer) = oneshot::channel();
         self.queue(GroupItem::Accept(acceptance, reply)).await?;
-        let Answer { accepted, after } = self.unheard.answer(answer).await?;
+        let AcceptReply { accepted, after } = self.unheard.answer(answer).await?;
         // From here to the queue of the device nothing waits: a caller can hang up before, not between.
         if let Accepted::New(messages) = &accepted
             && let Some(last) = messages.last()

@@ -8,7 +8,7 @@ use domain::ports::{Accepted, OutboxEntry};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::Answer;
+use crate::messages::accept::AcceptReply;
 use crate::sql::{SqlError, SqlResult};
 
 /// What was accepted for callers that had hung up.
@@ -28,8 +28,8 @@ impl Unheard {
     /// Waits for the answer to a request, for a caller that may be dropped meanwhile.
     pub(crate) async fn answer(
         &self,
-        answer: oneshot::Receiver<SqlResult<Answer>>,
-    ) -> SqlResult<Answer> {
+        answer: oneshot::Receiver<SqlResult<AcceptReply>>,
+    ) -> SqlResult<AcceptReply> {
         let mut caller = Caller { answer: Some(answer), accepted: self.accepted.clone() };
         caller.wait().await
     }
@@ -46,12 +46,12 @@ impl Unheard {
 /// A caller that waits for its answer.
 struct Caller {
     /// `None` once it has the answer.
-    answer: Option<oneshot::Receiver<SqlResult<Answer>>>,
+    answer: Option<oneshot::Receiver<SqlResult<AcceptReply>>>,
     accepted: Sender<Vec<OutboxEntry>>,
 }
 
 impl Caller {
-    async fn wait(&mut self) -> SqlResult<Answer> {
+    async fn wait(&mut self) -> SqlResult<AcceptReply> {
         let closed = || SqlError::Unavailable("the store is closed".into());
         let answer = self.answer.as_mut().ok_or_else(closed)?;
         let answered = answer.await;
@@ -67,7 +67,7 @@ impl Drop for Caller {
         let Ok(runtime) = Handle::try_current() else { return };
         let accepted = self.accepted.clone();
         runtime.spawn(async move {
-            if let Ok(Ok(Answer { accepted: Accepted::New(messages), .. })) = answer.await {
+            if let Ok(Ok(AcceptReply { accepted: Accepted::New(messages), .. })) = answer.await {
                 let entries = messages.iter().map(OutboxEntry::from).collect();
                 let _ = accepted.send(entries).await;
             }

@@ -8,7 +8,7 @@ use domain::account::Account;
 use domain::error::Error;
 use domain::ids::AccountId;
 use domain::plan::DEFAULT_PLAN;
-use domain::ports::{Page, PageRequest};
+use domain::ports::Page;
 use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX, NewAccountRequest, Principal};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::account_settings;
 use super::caller::{Asked, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
-use super::find;
+use super::find::{self, FindQuery};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
 use super::table::{self, Column};
@@ -25,8 +25,6 @@ use crate::state::AppState;
 
 /// The plan that is proposed for the first account, which is the operator's own most of the time.
 const OWN_PLAN: &str = "unlimited";
-/// Accounts that are shown of those that are looked for.
-const FOUND_MAX: usize = 100;
 
 words! {
     /// The texts of the list of accounts.
@@ -39,13 +37,6 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/accounts", get(list).post(add))
         .route("/app/accounts/{id}/enter", post(enter))
         .route("/app/leave", post(leave))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ListQuery {
-    before: Option<i64>,
-    find: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -67,29 +58,25 @@ pub(super) fn operator(person: &Person) -> Result<Principal, Error> {
 async fn list(
     State(state): State<AppState>,
     person: Person,
-    Asked(query): Asked<ListQuery>,
+    Asked(query): Asked<FindQuery>,
 ) -> PageResult {
     page(&state, &person, &query, &AddForm::default(), None).await
 }
 
-/// The accounts that are looked for, or a page of all.
+/// The accounts that match, or a page of all.
 async fn accounts(
     state: &AppState,
     operator: &Principal,
-    query: &ListQuery,
+    query: &FindQuery,
 ) -> Result<Page<Account>, Error> {
-    let (core, wanted) = (state.core(), query.find.trim());
-    if wanted.is_empty() {
-        let page = PageRequest { before: query.before, limit: ACCOUNTS_PAGE_MAX };
-        return core.accounts(operator, page).await;
-    }
+    let wanted = query.text();
     let is_meant = |account: &Account| {
         find::holds(&account.name, wanted)
             || find::holds(&account.email, wanted)
             || account.id.to_string() == wanted
     };
-    let read = |page| core.accounts(operator, page);
-    find::found(FOUND_MAX, read, |account: &Account| account.id.0, is_meant).await
+    let read = |page| state.core().accounts(operator, page);
+    query.page(ACCOUNTS_PAGE_MAX, read, |account: &Account| account.id.0, is_meant).await
 }
 
 fn table(person: &Person, accounts: &[Account]) -> Markup {
@@ -122,15 +109,15 @@ fn table(person: &Person, accounts: &[Account]) -> Markup {
 async fn page(
     state: &AppState,
     person: &Person,
-    query: &ListQuery,
+    query: &FindQuery,
     form: &AddForm,
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let (words, operator) = (person.words(), operator(person)?);
     let accounts = accounts(state, &operator, query).await?;
     let plans = state.core().plans(&operator).await?;
-    let (sought, found) = (query.find.trim(), accounts.items.len());
-    let is_first = found == 0 && query.before.is_none() && sought.is_empty();
+    let found = accounts.items.len();
+    let is_first = found == 0 && query.is_start();
     let hint = AccountWords::of(person.lang).find;
     let chosen = match form.plan.as_str() {
         "" if is_first => OWN_PLAN,
@@ -142,7 +129,7 @@ async fn page(
         h1 { (words.accounts) }
         @if is_first { p.empty { (words.no_accounts) } }
         @else {
-            (find::form(person.lang, ("/app/accounts", hint), sought, (found, FOUND_MAX)))
+            (find::form(person.lang, ("/app/accounts", hint), query, (found, ACCOUNTS_PAGE_MAX)))
             @if found > 0 { (table(person, &accounts.items)) }
         }
         @if let Some(last) = last {
@@ -195,7 +182,7 @@ async fn add(
         Ok(made) => made,
         Err(error) => {
             let fault = account_settings::field_fault(person.lang, error)?;
-            return page(&state, &person, &ListQuery::default(), &form, Some(&fault)).await;
+            return page(&state, &person, &FindQuery::default(), &form, Some(&fault)).await;
         }
     };
     let body = html! {

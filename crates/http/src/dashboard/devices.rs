@@ -8,14 +8,14 @@ use domain::device::Device;
 use domain::error::Error;
 use domain::grant::Quota;
 use domain::person::Role;
-use domain::ports::{Page, PageRequest};
+use domain::ports::Page;
 use domain::service::NAME_CHARS_MAX;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{PageResult, describe, redirect};
-use super::find;
+use super::find::{self, FindQuery};
 use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::quota;
@@ -27,8 +27,6 @@ use crate::state::AppState;
 
 /// Devices of a page.
 const DEVICES_SHOWN: u32 = 24;
-/// Devices that are shown of those that are looked for.
-const FOUND_MAX: usize = 24;
 /// Digits of a number by which it is found.
 const DIGITS_MIN: usize = 4;
 
@@ -44,13 +42,6 @@ pub(super) fn routes() -> Router<AppState> {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct ListQuery {
-    before: Option<i64>,
-    find: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
 struct AddForm {
     name: String,
 }
@@ -58,22 +49,18 @@ struct AddForm {
 async fn list(
     State(state): State<AppState>,
     InAccount(person): InAccount,
-    Asked(query): Asked<ListQuery>,
+    Asked(query): Asked<FindQuery>,
 ) -> PageResult {
     page(&state, &person, &query, &AddForm::default(), None).await
 }
 
-/// The devices that are looked for, or a page of all.
+/// The devices that match, or a page of all.
 async fn devices(
     state: &AppState,
     person: &Person,
-    query: &ListQuery,
+    query: &FindQuery,
 ) -> Result<Page<Device>, Error> {
-    let (core, wanted) = (state.core(), query.find.trim());
-    if wanted.is_empty() {
-        let page = PageRequest { before: query.before, limit: DEVICES_SHOWN };
-        return core.devices(person.principal(), page).await;
-    }
+    let wanted = query.text();
     // A number is found however it is written: with +62, 62 or 0, with spaces or without.
     let digits: String = wanted.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.trim_start_matches('0');
@@ -86,8 +73,8 @@ async fn devices(
                 .as_ref()
                 .is_some_and(|phone| digits.len() >= DIGITS_MIN && phone.as_str().contains(digits))
     };
-    let read = |page| core.devices(person.principal(), page);
-    find::found(FOUND_MAX, read, |device: &Device| device.number_id.0, is_meant).await
+    let read = |page| state.core().devices(person.principal(), page);
+    query.page(DEVICES_SHOWN, read, |device: &Device| device.number_id.0, is_meant).await
 }
 
 async fn add(
@@ -103,7 +90,7 @@ async fn add(
                 _ => describe(&error.into(), person.words()),
             };
             let fault = Fault::of("name", message);
-            return page(&state, &person, &ListQuery::default(), &form, Some(&fault)).await;
+            return page(&state, &person, &FindQuery::default(), &form, Some(&fault)).await;
         }
         Err(error) => return Err(error.into()),
     };
@@ -113,7 +100,7 @@ async fn add(
 async fn page(
     state: &AppState,
     person: &Person,
-    query: &ListQuery,
+    query: &FindQuery,
     form: &AddForm,
     fault: Option<&Fault>,
 ) -> Result<Response, super::failure::Failure> {
@@ -125,15 +112,15 @@ async fn page(
         cards.push(card(state, person, device, &quota).await?);
     }
     let last = devices.items.last().filter(|_| devices.has_more);
-    let (sought, hint) = (query.find.trim(), DeviceListWords::of(person.lang).find);
+    let hint = DeviceListWords::of(person.lang).find;
     let body = html! {
         h1 { (words.devices) }
-        @if cards.is_empty() && query.before.is_none() && sought.is_empty() {
+        @if cards.is_empty() && query.is_start() {
             p.empty { (words.no_devices) }
         }
         // Few are seen at a glance.
-        @if last.is_some() || query.before.is_some() || !sought.is_empty() {
-            (find::form(person.lang, ("/app/devices", hint), sought, (cards.len(), FOUND_MAX)))
+        @if last.is_some() || !query.is_start() {
+            (find::form(person.lang, ("/app/devices", hint), query, (cards.len(), DEVICES_SHOWN)))
         }
         div.cards #cards data-live="device message tick" { @for card in &cards { (card) } }
         @if let Some(last) = last {

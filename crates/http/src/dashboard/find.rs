@@ -3,6 +3,7 @@
 use domain::error::Error;
 use domain::ports::{Page, PageRequest};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::words::{Lang, words};
 
@@ -22,11 +23,51 @@ words! {
     whole: "Show all", "Tampilkan semua";
 }
 
+/// What is asked of a list: a page of it, or the rows that match a text.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct FindQuery {
+    before: Option<i64>,
+    find: String,
+}
+
+impl FindQuery {
+    /// The text that is searched for; empty where the list is asked for.
+    pub(super) fn text(&self) -> &str {
+        self.find.trim()
+    }
+
+    /// Whether it is the first page of the list.
+    pub(super) fn is_start(&self) -> bool {
+        self.before.is_none() && self.text().is_empty()
+    }
+
+    /// The page, or the newest rows that match; at most `limit` rows.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(super) async fn page<T, F>(
+        &self,
+        limit: u32,
+        mut read: impl FnMut(PageRequest) -> F,
+        number: impl Fn(&T) -> i64,
+        is_meant: impl Fn(&T) -> bool,
+    ) -> Result<Page<T>, Error>
+    where
+        F: Future<Output = Result<Page<T>, Error>>,
+    {
+        if self.text().is_empty() {
+            return read(PageRequest { before: self.before, limit }).await;
+        }
+        found(usize::try_from(limit).unwrap_or(usize::MAX), read, number, is_meant).await
+    }
+}
+
 /// The rows that match, at most `count` of them, as a page without another one behind it.
 ///
 /// # Errors
 /// Those of reading.
-pub(super) async fn found<T, F>(
+async fn found<T, F>(
     count: usize,
     mut read: impl FnMut(PageRequest) -> F,
     number: impl Fn(&T) -> i64,
@@ -53,10 +94,11 @@ where
 pub(super) fn form(
     lang: Lang,
     (path, hint): (&str, &str),
-    text: &str,
-    (found, count): (usize, usize),
+    query: &FindQuery,
+    (found, limit): (usize, u32),
 ) -> Markup {
-    let own = FindWords::of(lang);
+    let (own, text) = (FindWords::of(lang), query.text());
+    let is_cut = u32::try_from(found).is_ok_and(|found| found >= limit);
     html! {
         form.find method="get" action=(path) role="search" aria-label=(own.find) {
             label.hidden for="find" { (hint) }
@@ -65,7 +107,7 @@ pub(super) fn form(
             @if !text.is_empty() { a href=(path) { (own.whole) } }
         }
         @if !text.is_empty() && found == 0 { p.empty { (own.none) } }
-        @if !text.is_empty() && found >= count { p.quiet { (own.cut) } }
+        @if !text.is_empty() && is_cut { p.quiet { (own.cut) } }
     }
 }
 

@@ -59,7 +59,7 @@ enum Decision {
 }
 
 /// What became of a request.
-pub(crate) struct Answer {
+pub(crate) struct AcceptReply {
     pub(crate) accepted: Accepted,
     /// The newest message of its account before those that were accepted: nothing is between.
     pub(crate) after: MessageId,
@@ -88,7 +88,7 @@ struct GroupCommit {
 pub(crate) async fn accept_group(
     tx: &mut Tx,
     group: &[Acceptance],
-) -> SqlResult<Vec<SqlResult<Answer>>> {
+) -> SqlResult<Vec<SqlResult<AcceptReply>>> {
     let mut group_commit = GroupCommit::load(tx, group).await?;
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
@@ -116,7 +116,7 @@ pub(crate) async fn accept_group(
                 continue;
             }
         };
-        answers.push(Ok(Answer { accepted, after }));
+        answers.push(Ok(AcceptReply { accepted, after }));
     }
     answers.reverse();
     Ok(answers)

@@ -123,12 +123,18 @@ pub(crate) async fn usage_by_hour(
     device: String,
     since: Timestamp,
 ) -> SqlResult<Vec<HourUsage>> {
-    const ALL: &str = "SELECT hour, device_id, direction, state, count FROM message_hours
-        WHERE account_id = $1 AND hour >= $2 AND count <> 0
-        ORDER BY hour, device_id, direction, state";
-    const ONE: &str = "SELECT hour, device_id, direction, state, count FROM message_hours
-        WHERE account_id = $1 AND hour >= $2 AND device_id = $3 AND count <> 0
-        ORDER BY hour, device_id, direction, state";
+    macro_rules! select_hours {
+        ($device:literal) => {
+            concat!(
+                "SELECT hour, device_id, direction, state, count FROM message_hours
+                WHERE account_id = $1 AND hour >= $2 AND count <> 0",
+                $device,
+                " ORDER BY hour, device_id, direction, state"
+            )
+        };
+    }
+    const ALL: &str = select_hours!("");
+    const ONE: &str = select_hours!(" AND device_id = $3");
     let since = hour_of(since);
     let rows = match &*device {
         "" => tx.query(ALL, params![account.0, since]).await?,

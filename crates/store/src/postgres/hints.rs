@@ -233,8 +233,7 @@ impl Listener {
         let mut tries = every(RECONNECT_PAUSE);
         loop {
             tries.tick().await;
-            // Never one of those that read and write: a connection that has fallen silent keeps its place in its
-            // pool until TCP gives it up.
+            // Not a connection of the pool that reads and writes: a silent one stays in its pool until TCP gives it up.
             let alone =
                 PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
             let pool = alone.connect_lazy_with(options.clone());
