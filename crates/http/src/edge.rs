@@ -125,7 +125,9 @@ where
                     }
                     if let Some((original, inner)) = original {
                         let accept = |request| after_wait(inner, request, client.address, render);
-                        response = original.answered(&state, response, waits, accept).await;
+                        // Boxed, or the future of each request would have room for it.
+                        let answered = original.answered(&state, response, waits, accept);
+                        response = Box::pin(answered).await;
                     }
                     rate::add_headers(&mut response, rate);
                     response

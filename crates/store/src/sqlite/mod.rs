@@ -22,6 +22,7 @@ use domain::leases::Leases;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -261,7 +262,12 @@ fn connect(path: &Path, is_writer: bool) -> Result<SqliteLink, OpenError> {
          PRAGMA temp_store = MEMORY;"
     );
     let opened = Connection::open_with_flags(path, flags)
-        .and_then(|connection| connection.execute_batch(&settings).map(|()| connection));
+        .and_then(|connection| connection.execute_batch(&settings).map(|()| connection))
+        .and_then(|connection| {
+            // Or it plans many statements anew each time they run, in case the values ask for another plan.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+            Ok(connection)
+        });
     match opened {
         Ok(connection) => Ok(SqliteLink::new(connection)),
         Err(error) => Err(SqlError::into(link::from_sqlite(error))),

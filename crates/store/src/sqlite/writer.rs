@@ -129,7 +129,7 @@ impl Batch {
     fn commit(mut self, tx: &mut Tx, cache: &Cache, runtime: &Handle) {
         let mut groups = self.groups.into_vec();
         let outcome = control(tx, "BEGIN IMMEDIATE")
-            .and_then(|()| work(tx, &mut groups, &mut self.others))
+            .and_then(|()| Work { tx: &mut *tx, has_any: false }.run(&mut groups, &mut self.others))
             .and_then(|()| control(tx, "COMMIT"))
             .or_else(|error| roll_back(tx).and(Err(error)));
         if let Err(error) = &outcome {
@@ -149,45 +149,62 @@ impl Batch {
     }
 }
 
-/// Messages first: what else is in the batch did not know of them, nor they of it.
-fn work(
-    tx: &mut Tx,
-    groups: &mut [Box<dyn RunGroup>],
-    others: &mut [Box<dyn Job>],
-) -> SqlResult<()> {
-    groups.iter_mut().try_for_each(|group| run_parts(tx, &mut **group))?;
-    // A job keeps its error for its caller.
-    others.iter_mut().try_for_each(|job| isolated(tx, |tx| block_on(job.run(tx))).map(drop))
+/// Runs the parts of a batch within one transaction.
+struct Work<'t> {
+    tx: &'t mut Tx,
+    /// Whether the transaction holds the work of any part.
+    has_any: bool,
 }
 
-fn run_parts(tx: &mut Tx, group: &mut dyn RunGroup) -> SqlResult<()> {
-    let mut parts = Parts::of(group);
-    while let Some(part) = parts.next() {
-        let outcome = isolated(tx, |tx| block_on(group.run(tx, part.clone())))?;
-        if let Err(error) = outcome {
-            parts.failed(group, part, &error);
+impl Work<'_> {
+    /// Messages first: what else is in the batch did not know of them, nor they of it.
+    fn run(
+        mut self,
+        groups: &mut [Box<dyn RunGroup>],
+        others: &mut [Box<dyn Job>],
+    ) -> SqlResult<()> {
+        for group in groups {
+            let mut parts = Parts::of(&**group);
+            while let Some(part) = parts.next() {
+                if let Err(error) = self.part(|tx| block_on(group.run(tx, part.clone())))? {
+                    parts.failed(&mut **group, part, &error);
+                }
+            }
         }
+        for job in others {
+            // A job keeps its error for its caller.
+            let _ = self.part(|tx| block_on(job.run(tx)))?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Runs a part of the batch; its failure undoes nothing else. The outer error is one of the whole
-/// batch.
-fn isolated(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> SqlResult<()>) -> SqlResult<SqlResult<()>> {
-    control(tx, "SAVEPOINT part")?;
-    let outcome = work(tx);
-    match &outcome {
-        Err(error @ SqlError::Unavailable(_)) => return Err(error.clone()),
-        // After some errors SQLite itself has rolled back the whole transaction.
-        Err(error) if !is_in_transaction(tx) => return Err(error.clone()),
-        Err(_) => {
-            forget_message_ids(tx);
-            control(tx, "ROLLBACK TO part")?;
+    /// Runs a part of the batch; its failure undoes nothing else. The outer error is one of the whole batch.
+    fn part(&mut self, work: impl FnOnce(&mut Tx) -> SqlResult<()>) -> SqlResult<SqlResult<()>> {
+        // Within a savepoint SQLite copies each page before it changes it. The first part goes without one: a
+        // rollback of the transaction undoes it alone.
+        let is_first = !self.has_any;
+        if !is_first {
+            control(self.tx, "SAVEPOINT part")?;
         }
-        Ok(()) => {}
+        let outcome = work(self.tx);
+        match &outcome {
+            Err(error @ SqlError::Unavailable(_)) => return Err(error.clone()),
+            Err(_) if is_first => {
+                roll_back(self.tx)?;
+                control(self.tx, "BEGIN IMMEDIATE")?;
+            }
+            // After some errors SQLite itself has rolled back the whole transaction.
+            Err(error) if !is_in_transaction(self.tx) => return Err(error.clone()),
+            Err(_) => {
+                forget_message_ids(self.tx);
+                control(self.tx, "ROLLBACK TO part")?;
+                control(self.tx, "RELEASE part")?;
+            }
+            Ok(()) if is_first => self.has_any = true,
+            Ok(()) => control(self.tx, "RELEASE part")?,
+        }
+        Ok(outcome)
     }
-    control(tx, "RELEASE part")?;
-    Ok(outcome)
 }
 
 fn roll_back(tx: &mut Tx) -> SqlResult<()> {
