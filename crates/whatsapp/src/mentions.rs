@@ -78,7 +78,7 @@ pub(crate) fn rename(content: &mut OutgoingContent, context: &mut Context, names
         }
     }
     match content {
-        Content::Text(text) => *text = renamed(text, names).into(),
+        Content::Text(text) | Content::Edit(text) => *text = renamed(text, names).into(),
         Content::File(file) => file.caption = renamed(&file.caption, names),
         _ => {}
     }
