@@ -1,10 +1,12 @@
 //! What surrounds a message's content: another message, people, where it comes from, and how it has
 //! changed since.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::chat::ChatId;
 use crate::content::ContentKind;
 use crate::ids::{MessageId, WhatsappId};
 use crate::message::{Address, Direction, Message};
@@ -64,6 +66,20 @@ pub struct Mentions {
     pub people: Vec<String>,
     /// Everybody in the group.
     pub all: bool,
+}
+
+impl Mentions {
+    /// Those of them that another text of their message still names: people by what stands behind an `@`. In
+    /// which word everybody is called depends on the writer's language, so `all` stays.
+    pub fn still_in(&self, text: &str) -> Self {
+        let called: HashSet<&str> = text.split('@').skip(1).map(leading_digits).collect();
+        let is_called = |person: &&String| called.contains(ChatId::from(person.as_str()).user());
+        Self { people: self.people.iter().filter(is_called).cloned().collect(), all: self.all }
+    }
+}
+
+fn leading_digits(text: &str) -> &str {
+    text.split_at(text.bytes().take_while(u8::is_ascii_digit).count()).0
 }
 
 /// Another message, as far as one that refers to it needs it.
@@ -152,6 +168,21 @@ const WHATSAPP_ID_BYTES_MAX: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_called_in_another_text_stays_mentioned() {
+        let people = ["628111", "628222", "77@lid"].map(str::to_owned).to_vec();
+        let mentions = Mentions { people, all: true };
+        for (text, expected) in [
+            ("Halo @628222, @77!", &["628222", "77@lid"][..]),
+            ("@6281112 628111 a@77b @", &["77@lid"]),
+            ("Halo", &[]),
+        ] {
+            let still = mentions.still_in(text);
+            assert_eq!(still.people, expected, "{text}");
+            assert!(still.all, "{text}");
+        }
+    }
 
     #[test]
     fn a_message_is_named_by_either_id() {

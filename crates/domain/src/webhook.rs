@@ -315,7 +315,7 @@ impl Event {
         amendment: &Amendment,
     ) -> Option<Self> {
         let kind = match amendment.change {
-            Change::Edited(_) | Change::Moved(_) => EventKind::MessageEdited,
+            Change::Edited { .. } | Change::Moved(_) => EventKind::MessageEdited,
             Change::Revoked => EventKind::MessageRevoked,
             Change::Voted(_) => return None,
         };

@@ -101,7 +101,8 @@ macro_rules! store_conformance {
                 people_are_known_by_both_names, older_messages_stand_behind_all_others;
             amend: votes_are_counted_with_their_poll, a_vote_that_comes_before_its_poll_waits_for_it,
                 a_place_that_moves_changes_its_row,
-                an_edit_that_came_in_changes_its_message_once, a_change_by_another_person_is_ignored,
+                an_edit_that_came_in_changes_its_message_once,
+                whom_an_edit_mentions_its_message_mentions, a_change_by_another_person_is_ignored,
                 a_change_that_comes_before_its_message_waits_for_it, an_admin_deletes_in_the_own_group_only,
                 an_edit_of_ours_counts_once_whatsapp_has_it;
             files: a_file_is_pending_from_the_commit_of_its_message, a_stored_file_is_due_no_more,

@@ -1,7 +1,7 @@
 //! Edits of messages and deletions for everyone, as they come in; pure.
 
 use domain::content::{Content, ContentKind};
-use domain::context::{Context, Quote};
+use domain::context::{Context, Mentions, Quote};
 use domain::ids::WhatsappId;
 use jiff::Timestamp;
 use wacore::types::message::{EditAttribute, MessageInfo};
@@ -12,6 +12,7 @@ use waproto::whatsapp::message::protocol_message::Type;
 use crate::events::Me;
 use crate::incoming::{self, Names};
 use crate::mentions;
+use crate::message_context;
 
 /// A change of another message.
 pub(crate) struct Change {
@@ -31,14 +32,16 @@ pub(crate) fn read(
     let protocol = message.protocol_message.as_option()?;
     let key = protocol.key.as_option()?;
     let id = key.id.as_ref().filter(|id| !id.is_empty())?;
-    let content = match protocol.r#type? {
+    let (content, mentions) = match protocol.r#type? {
         Type::MESSAGE_EDIT => {
             let message = protocol.edited_message.as_option()?;
             let mut edited = incoming::content(message)?;
-            mentions::show_numbers(&mut edited, incoming::unwrap(message), names);
-            Content::Edit(edited.editable_text()?.clone())
+            let message = incoming::unwrap(message);
+            mentions::show_numbers(&mut edited, message, names);
+            let mentions = message_context::context(message, me, names).mentions;
+            (Content::Edit(edited.editable_text()?.clone()), mentions)
         }
-        Type::REVOKE => Content::Revoke,
+        Type::REVOKE => (Content::Revoke, Mentions::default()),
         _ => return None,
     };
     // Writers change their own messages. WhatsApp lets through as an admin's what one may delete of others.
@@ -57,6 +60,6 @@ pub(crate) fn read(
         text: String::new(),
     };
     let at = protocol.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let context = Context { reply_to: Some(target), ..Context::default() };
+    let context = Context { reply_to: Some(target), mentions, ..Context::default() };
     Some(Change { content, context, at })
 }

@@ -1,7 +1,7 @@
 //! People whom a message mentions: its text calls them, behind an `@`, as the list beside it does.
 //!
-//! A group names its members by number or by LID, and phones highlight only those who are named so. Clients of
-//! the gateway know people by number wherever that is known.
+//! A group names its members by number or by LID, and so does a direct chat, as it is itself addressed; phones
+//! highlight only those who are named so. Clients of the gateway know people by number wherever that is known.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use domain::context::Context;
 use domain::message::TEXT_CHARS_MAX;
 use tokio::time::timeout;
 use wacore::client::context::GroupInfo;
-use wacore_binary::Jid;
+use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp as wa;
 use whatsapp_rust::Client;
 
@@ -24,15 +24,18 @@ use crate::outgoing::person_jid;
 /// Other names of people, by what stands behind the `@`.
 pub(crate) type OtherNames = HashMap<String, Jid>;
 
-/// How a group calls those of these people who are named otherwise; those of whom that is not known are missing.
-pub(crate) async fn names_in_group(
+/// How a chat calls those of these people who are named otherwise; those of whom that is not known are missing.
+pub(crate) async fn names_in_chat(
     client: &Client,
-    group: &Jid,
+    chat: &Jid,
     people: &[String],
     by_lid: bool,
 ) -> OtherNames {
     let groups = client.groups();
-    let members = timeout(LOOK_UP_MAX, groups.query_info(group)).await.ok().and_then(Result::ok);
+    let members = match chat.is_group() {
+        true => timeout(LOOK_UP_MAX, groups.query_info(chat)).await.ok().and_then(Result::ok),
+        false => None,
+    };
     let mut names = OtherNames::new();
     for jid in people.iter().map(|person| person_jid(&ChatId::from(person.as_str()))) {
         if jid.is_lid() == by_lid {
@@ -75,7 +78,7 @@ pub(crate) fn rename(content: &mut OutgoingContent, context: &mut Context, names
         }
     }
     match content {
-        Content::Text(text) => *text = renamed(text, names).into(),
+        Content::Text(text) | Content::Edit(text) => *text = renamed(text, names).into(),
         Content::File(file) => file.caption = renamed(&file.caption, names),
         _ => {}
     }

@@ -162,9 +162,11 @@ impl WhatsappMessenger {
         let refers = names_people || context.reply_to.is_some();
         let by_lid = to.is_lid()
             || (refers && to.is_group() && self.group_is_by_lid(device, &client, &to).await);
-        if names_people && to.is_group() {
+        if names_people {
+            let by_lid =
+                by_lid || (!to.is_group() && self.person_is_by_lid(device, &client, &to).await);
             let people = &context.mentions.people;
-            let names = mentions::names_in_group(&client, &to, people, by_lid).await;
+            let names = mentions::names_in_chat(&client, &to, people, by_lid).await;
             mentions::rename(&mut content, &mut context, &names);
         }
         let own = client.lid().filter(|_| by_lid).or_else(|| client.pn());

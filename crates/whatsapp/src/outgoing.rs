@@ -114,19 +114,23 @@ fn message(
     };
     let Context { reply_to, mentions, .. } = &around.context;
     if reply_to.is_some() || *mentions != Mentions::default() {
-        let context = context_info(around);
-        let envelopes = [
-            &mut message.document_with_caption_message,
-            &mut message.view_once_message_v2,
-            &mut message.view_once_message_v2_extension,
-        ];
-        let envelope = envelopes.into_iter().find_map(|envelope| envelope.as_option_mut());
-        match envelope.and_then(|envelope| envelope.message.as_option_mut()) {
-            Some(inner) => inner.set_context_info(context),
-            None => message.set_context_info(context),
-        };
+        put_context(&mut message, context_info(around));
     }
     Some(message)
+}
+
+/// Puts what a message refers to on it, or on what is in its envelope.
+fn put_context(message: &mut wa::Message, context: wa::ContextInfo) {
+    let envelopes = [
+        &mut message.document_with_caption_message,
+        &mut message.view_once_message_v2,
+        &mut message.view_once_message_v2_extension,
+    ];
+    let envelope = envelopes.into_iter().find_map(|envelope| envelope.as_option_mut());
+    match envelope.and_then(|envelope| envelope.message.as_option_mut()) {
+        Some(inner) => inner.set_context_info(context),
+        None => message.set_context_info(context),
+    };
 }
 
 /// A text, with what is shown of a link in it.
@@ -148,21 +152,22 @@ fn text_message(text: String, preview: Option<&LinkPreview>) -> wa::Message {
 /// What a message refers to, as phones read it.
 fn context_info(around: &Surroundings<'_>) -> wa::ContextInfo {
     let Context { reply_to, mentions, .. } = &around.context;
-    let mut info = wa::ContextInfo {
-        mentioned_jid: mentions
-            .people
-            .iter()
-            .map(|person| person_jid(&ChatId::from(person.as_str())).to_string())
-            .collect(),
-        non_jid_mentions: mentions.all.then_some(1),
-        ..Default::default()
-    };
+    let mut info = mentioning(mentions);
     if let Some(quote) = reply_to {
         info.stanza_id = Some(quote.whatsapp_id.as_str().to_owned());
         info.participant = writer(quote, around).map(|jid| jid.to_string());
         info.quoted_message = MessageField::some(quoted(quote));
     }
     info
+}
+
+fn mentioning(mentions: &Mentions) -> wa::ContextInfo {
+    let jid = |person: &String| person_jid(&ChatId::from(person.as_str())).to_string();
+    wa::ContextInfo {
+        mentioned_jid: mentions.people.iter().map(jid).collect(),
+        non_jid_mentions: mentions.all.then_some(1),
+        ..Default::default()
+    }
 }
 
 /// How WhatsApp names a person.
@@ -296,6 +301,10 @@ fn edit(text: &str, around: &Surroundings<'_>) -> Option<wa::Message> {
             edited = in_caption_envelope(edited);
         }
         _ => edited.conversation = Some(text.to_owned()),
+    }
+    let mentions = &around.context.mentions;
+    if *mentions != Mentions::default() {
+        put_context(&mut edited, mentioning(mentions));
     }
     protocol(Type::MESSAGE_EDIT, Some(edited), around)
 }
@@ -466,6 +475,24 @@ mod tests {
             let reaction = reaction("👍".to_owned(), &around).unwrap();
             let key = reaction.reaction_message.as_option().unwrap().key.as_option().unwrap();
             assert_eq!(key.participant.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn an_edit_carries_whom_its_text_mentions() {
+        let to: Jid = "120363@g.us".parse().unwrap();
+        for kind in [ContentKind::Text, ContentKind::Image, ContentKind::Document] {
+            let reply_to = Some(Quote {
+                whatsapp_id: WhatsappId::from_random([7; 8]),
+                is_ours: Some(true),
+                sender: None,
+                kind,
+                text: String::new(),
+            });
+            let mentions = Mentions { people: vec!["77@lid".to_owned()], all: false };
+            let context = Context { reply_to, mentions, ..Context::default() };
+            let edited = edit("@77", &around(&to, context)).unwrap();
+            assert_eq!(crate::mentions::people(&edited), [Jid::lid("77")], "{kind:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Address, Direction, Message, whole_millis};
 use crate::chat::ChatId;
 use crate::content::{Content, Poll};
-use crate::context::{Changes, EARLIER_TEXTS_MAX, EarlierText};
+use crate::context::{Changes, EARLIER_TEXTS_MAX, EarlierText, Mentions};
 use crate::ids::WhatsappId;
 use crate::structured::{LiveLocation, Structured, Vote};
 
@@ -21,7 +21,12 @@ pub const REVOKE_MAX: SignedDuration = SignedDuration::from_hours(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// It has this text.
-    Edited(Arc<str>),
+    Edited {
+        /// The text.
+        text: Arc<str>,
+        /// Whom it mentions; `None` where that is not known any more, and those stay whom the text still calls.
+        mentions: Option<Mentions>,
+    },
     /// It is deleted for everyone.
     Revoked,
     /// Somebody has voted in this poll.
@@ -51,7 +56,10 @@ impl Amendment {
     pub fn of(message: &Message) -> Option<Self> {
         use super::MessageState::{Delivered, Played, Read, Sent};
         let change = match &message.content {
-            Content::Edit(text) => Change::Edited(text.clone()),
+            Content::Edit(text) => {
+                let mentions = Some(message.context.mentions.clone());
+                Change::Edited { text: text.clone(), mentions }
+            }
             Content::Revoke => Change::Revoked,
             Content::Structured(structured) => return Self::of_structured(message, structured),
             _ => return None,
@@ -132,7 +140,7 @@ impl Message {
         if revoked_at.is_some() {
             return false;
         }
-        let text = match &amendment.change {
+        let (text, mentions) = match &amendment.change {
             Change::Revoked => {
                 *revoked_at = Some(amendment.at);
                 return true;
@@ -145,16 +153,26 @@ impl Message {
                 };
             }
             Change::Moved(to) => return self.content.move_to(to),
-            Change::Edited(text) => text,
+            Change::Edited { text, mentions } => (text, mentions),
         };
         let is_late = edited_at.is_some_and(|edited| edited > amendment.at);
-        if is_late || self.content.editable_text().is_none_or(|current| current == text) {
+        let Some(current) = self.content.editable_text().filter(|_| !is_late) else { return false };
+        let is_same_text = current == text;
+        let mentions = match mentions {
+            Some(mentions) => mentions.clone(),
+            None if is_same_text => return false,
+            None => self.context.mentions.still_in(text),
+        };
+        if is_same_text && mentions == self.context.mentions {
             return false;
         }
-        let before = self.content.edit(text.clone());
-        earlier.extend(before.map(|text| EarlierText { text, until: amendment.at }));
-        let surplus = earlier.len().saturating_sub(EARLIER_TEXTS_MAX);
-        earlier.drain(..surplus);
+        self.context.mentions = mentions;
+        if !is_same_text {
+            let before = self.content.edit(text.clone());
+            earlier.extend(before.map(|text| EarlierText { text, until: amendment.at }));
+            let surplus = earlier.len().saturating_sub(EARLIER_TEXTS_MAX);
+            earlier.drain(..surplus);
+        }
         *edited_at = Some(amendment.at);
         true
     }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::content::check_text;
+use super::context::check_mentions;
 use super::send::{check_idempotency_key, key_of};
 use super::{AcceptedMessages, Core, Principal};
 use crate::content::Content;
-use crate::context::{Context, Quote};
+use crate::context::{Context, Mentions, Quote};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, WhatsappId};
 use crate::message::{AMEND_MAX, Direction, Message, MessageState, NewMessage, REVOKE_MAX};
@@ -37,23 +38,29 @@ const LEAVES_NOW: &str = "it is being sent at this moment; try again in a few se
 const IS_CHANGE: &str = "it is itself a change of another message";
 
 impl Core {
-    /// Accepts another text for a message that was sent.
+    /// Accepts another text for a message that was sent. It mentions those who are given, as in [`Core::send`];
+    /// where none are given, those of the message's who are still called in it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotEditable`], [`Error::Invalid`] for the text, and what
+    /// [`Error::NotFound`], [`Error::NotEditable`], [`Error::Invalid`] for the text and the mentions, and what
     /// [`Core::send`] answers.
     pub async fn edit_message(
         &self,
         principal: &Principal,
         id: MessageId,
         text: Arc<str>,
+        mentions: Option<Vec<String>>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages> {
         principal.require(Scope::Send)?;
         let target = self.own_message(principal, id).await?;
-        let text = check_text(text)?;
+        let content = Content::Edit(check_text(text)?);
+        let mentions = match mentions {
+            Some(given) => check_mentions(principal.account()?, &target.chat, &given, &content)?,
+            None => target.context.mentions.still_in(content.text()),
+        };
         let now = self.clock.now();
-        let amending = Amending { target, content: Content::Edit(text), until: AMEND_MAX };
+        let amending = Amending { target, content, mentions, until: AMEND_MAX };
         self.accept_change(principal, amending, idempotency, now, editable).await
     }
 
@@ -76,7 +83,8 @@ impl Core {
             };
         }
         let now = self.clock.now();
-        let amending = Amending { target, content: Content::Revoke, until: REVOKE_MAX };
+        let (content, mentions) = (Content::Revoke, Mentions::default());
+        let amending = Amending { target, content, mentions, until: REVOKE_MAX };
         let accepted = self.accept_change(principal, amending, idempotency, now, revocable);
         Ok(Revocation::Accepted(accepted.await?))
     }
@@ -113,6 +121,8 @@ impl Core {
 struct Amending {
     target: Message,
     content: Content,
+    /// Whom its text mentions.
+    mentions: Mentions,
     /// How long after the message was sent phones apply it.
     until: SignedDuration,
 }
@@ -127,7 +137,7 @@ impl Amending {
             chat: self.target.chat,
             typing: matches!(self.content, Content::Edit(_)),
             content: self.content,
-            context: Context { reply_to, ..Context::default() },
+            context: Context { reply_to, mentions: self.mentions, ..Context::default() },
             inline_file: None,
             whatsapp_id,
             priority: 0,

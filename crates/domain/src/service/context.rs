@@ -31,7 +31,7 @@ impl Core {
         reference: Reference,
         content: &Content,
     ) -> Result<Context> {
-        let mentions = check_mentions(account, &reference, content)?;
+        let mentions = check_mentions(account, &reference.to, &reference.mentions, content)?;
         let is_reaction = matches!(content, Content::Reaction(_));
         let field = if is_reaction { "reaction.message" } else { "reply_to" };
         let reply_to = match &reference.reply_to {
@@ -99,22 +99,27 @@ fn is_in(chat: &ChatId, message: &Message) -> bool {
     message.chat == *chat || (!message.is_in_group() && by_sender())
 }
 
-fn check_mentions(account: &Account, reference: &Reference, content: &Content) -> Result<Mentions> {
+/// Whom a message to a chat mentions, as it was asked for.
+pub(super) fn check_mentions(
+    account: &Account,
+    to: &ChatId,
+    given: &[String],
+    content: &Content,
+) -> Result<Mentions> {
     let refused = |message: &str| Err(Error::invalid("mentions", message));
-    let given = &reference.mentions;
     if given.is_empty() {
         return Ok(Mentions::default());
     }
     if given.len() > MENTIONS_MAX {
         return refused(&format!("must have at most {MENTIONS_MAX} entries"));
     }
-    if !matches!(content, Content::Text(_) | Content::File(_)) {
+    if !matches!(content, Content::Text(_) | Content::File(_) | Content::Edit(_)) {
         return refused("go with a text or a caption only");
     }
     let mut mentions = Mentions::default();
     for one in given {
         if one.trim().eq_ignore_ascii_case(ALL) {
-            if !reference.to.is_group() {
+            if !to.is_group() {
                 return refused("can be `all` in a group only");
             }
             mentions.all = true;

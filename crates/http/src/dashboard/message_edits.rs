@@ -98,7 +98,7 @@ async fn edit(
     let id = MessageId(id(&text, "message")?);
     let new = form.text.replace("\r\n", "\n");
     let key = idempotency("POST /app/messages/{id}/edit", &form.key, &format!("{id} {new}"));
-    state.core().edit_message(person.principal(), id, new.as_str().into(), key).await?;
+    state.core().edit_message(person.principal(), id, new.as_str().into(), None, key).await?;
     Ok(redirect(&format!("/app/messages/{id}")))
 }
 

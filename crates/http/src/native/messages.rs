@@ -20,7 +20,7 @@ use super::message_request::{MessageRequest, command};
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
-use crate::fields::Object;
+use crate::fields::{Object, PhoneField};
 use crate::idempotency::idempotency_key;
 use crate::large_answers::render;
 use crate::optional::{ListField, optional};
@@ -83,7 +83,7 @@ pub(super) fn routes() -> Vec<Route> {
                 "Puts another text, or another caption, in place of the present one, up to 15 minutes after \
                  the message was sent. The answer is the edit: a message of its own, of kind `edit`, which is \
                  durable, charged and sent in the order of its chat. When WhatsApp has it, the edited message \
-                 shows the text, with `edited_at`, and `message.edited` is emitted.",
+                 shows the text and whom that mentions, with `edited_at`, and `message.edited` is emitted.",
             )
             .body::<EditRequest>()
             .answers::<MessageBody>(202)
@@ -143,6 +143,13 @@ fn sending(route: Route) -> Route {
 struct EditRequest {
     /// The text, or the caption, at most 65,536 characters.
     text: String,
+    /// Whom it mentions now, as in a message to send; an empty list for no one. Left out, those whom the message
+    /// mentions and the text still has after an `@` stay, and `all`.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1024)]
+    // What repeated requests are recognised by must stay the same where it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional")]
+    mentions: Option<ListField<PhoneField>>,
 }
 
 /// Messages to send together.
@@ -328,8 +335,10 @@ async fn edit(
 ) -> ApiResult<V1> {
     let id = MessageId(id.id("message")?);
     let idempotency = idempotency_key(header.as_ref(), "PATCH /v1/messages/{id}", &(id.0, &body))?;
-    let edit = state.core().edit_message(&principal, id, body.text.into(), idempotency).await?;
-    accepted(&edit)
+    let EditRequest { text, mentions } = body;
+    let mentions = mentions.map(|ListField(given)| given.into_iter().map(|one| one.0).collect());
+    let edit = state.core().edit_message(&principal, id, text.into(), mentions, idempotency);
+    accepted(&edit.await?)
 }
 
 async fn revoke(

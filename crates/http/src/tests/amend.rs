@@ -28,7 +28,11 @@ async fn sent(app: &App, content: Value) -> MessageId {
 }
 
 fn edit(id: MessageId, text: &str) -> Ask {
-    Ask::new(Method::PATCH, format!("/v1/messages/{id}")).json(json!({"text": text}))
+    edit_with(id, json!({"text": text}))
+}
+
+fn edit_with(id: MessageId, body: Value) -> Ask {
+    Ask::new(Method::PATCH, format!("/v1/messages/{id}")).json(body)
 }
 
 fn revoke(id: MessageId) -> Ask {
@@ -64,6 +68,27 @@ async fn an_edit_is_a_message_of_its_own() {
 }
 
 #[tokio::test]
+async fn an_edit_mentions_those_given_or_those_it_still_calls() {
+    let app = App::new().await;
+    let mentions = json!(["+62 811-222-333", "77@lid"]);
+    let id = sent(&app, json!({"text": "Halo @62811222333 @77", "mentions": mentions})).await;
+    for (body, expected) in [
+        (json!({"text": "Hai @77"}), json!(["77@lid"])),
+        (json!({"text": "Hai @77", "mentions": [62_811_222_333_i64]}), json!(["62811222333"])),
+        (json!({"text": "@62811222333", "mentions": null}), json!(["62811222333"])),
+        (json!({"text": "@62811222333", "mentions": []}), Value::Null),
+        (json!({"text": "Hai @62811222333"}), Value::Null),
+    ] {
+        app.clock.hands.advance(SignedDuration::from_secs(1));
+        let accepted = ask(&app, edit_with(id, body.clone())).await.expect(202).json();
+        assert_eq!(accepted["mentions"], expected, "{body}");
+        app.follow(MessageId(accepted["id"].as_i64().unwrap()), MessageEvent::Acknowledged).await;
+        let message = show(&app, id).await;
+        assert_eq!((&message["text"], &message["mentions"]), (&body["text"], &expected));
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_deleted_for_everyone_or_cancelled() {
     let app = App::new().await;
     let waiting = send(&app, json!({"text": "x"})).await;
@@ -94,6 +119,8 @@ async fn what_cannot_be_changed_says_why() {
         (edit(theirs, "y"), 409, "not_editable", "another person sent it"),
         (revoke(theirs), 409, "not_revocable", "another person sent it"),
         (edit(old, " "), 422, "invalid", "text"),
+        (edit_with(old, json!({"text": "y", "mentions": ["all"]})), 422, "invalid", "group only"),
+        (edit_with(old, json!({"text": "y", "mentions": ["nobody"]})), 422, "invalid", "LIDs"),
         (edit(MessageId(999), "y"), 404, "not_found", "message"),
         (revoke(MessageId(999)), 404, "not_found", "message"),
     ] {

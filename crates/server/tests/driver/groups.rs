@@ -1,8 +1,8 @@
 //! Groups: their list, and messages out and in.
 
 use domain::chat::{ChatId, GroupId};
-use domain::content::Content;
-use domain::context::{Context, Mentions};
+use domain::content::{Content, ContentKind};
+use domain::context::{Context, Mentions, Quote};
 use domain::device::Group;
 use domain::group::{
     GroupAnswer, GroupChange, GroupDetails, GroupPicture, GroupRequest, GroupRole, GroupSetting,
@@ -91,6 +91,49 @@ async fn a_group_reads_whom_a_message_mentions_as_it_names_its_members() {
         let read = world.recorder.message(&id).await;
         assert_eq!(read.content.text(), format!("Ya @{THEIRS}"), "by LID: {by_lid}");
         assert_eq!(read.context.mentions.people, [THEIRS]);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_mentions_people_as_its_group_names_its_members() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let lid = world.sim.lid(THEIRS).await;
+    for by_lid in [false, true] {
+        let group = world.sim.group("Tim", &[OURS, THEIRS, OTHERS], by_lid).await;
+        let (named, jid) = match by_lid {
+            true => (lid.user(), lid.as_str().to_owned()),
+            false => (THEIRS, format!("{THEIRS}@s.whatsapp.net")),
+        };
+        let theirs = world.sim.write(OTHERS, &group, "Ya").await;
+        world.recorder.message(&theirs).await;
+        let ours = world.send(device, &group, "Halo").await;
+        world.heard(device, MessengerEvent::Acknowledged(ours.clone())).await;
+        let quote = Quote {
+            whatsapp_id: ours,
+            is_ours: Some(true),
+            sender: None,
+            kind: ContentKind::Text,
+            text: "Halo".to_owned(),
+        };
+        let mentions = Mentions { people: vec![THEIRS.to_owned()], all: true };
+        let context = Context { reply_to: Some(quote), mentions, ..Context::default() };
+        let (id, text) = (new_id(), format!("Halo @{THEIRS}"));
+        let content = Content::Edit(text.as_str().into());
+        world.try_send_message(device, &group, &id, content, context).await.unwrap();
+        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+        let mail = world.sim.mail(OTHERS, &id).await;
+        assert_eq!(mail["kind"], "edit");
+        assert_eq!(mail["text"], json!(format!("Halo @{named}")), "by LID: {by_lid}");
+        assert_eq!(mail["mentions"], json!([jid, "all"]));
+        let mentioned = if by_lid { jid } else { THEIRS.to_owned() };
+        let edit = json!({ "message": theirs.as_str(), "text": format!("Ya @{named}") });
+        let edit = json!({ "to": group, "edit": edit, "mentions": [mentioned] });
+        let sent = world.sim.call("POST", &format!("/phones/{OTHERS}/send"), edit).await;
+        let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+        let read = world.recorder.message(&id).await;
+        assert_eq!(read.content, Content::Edit(format!("Ya @{THEIRS}").into()));
+        assert_eq!(read.context.mentions.people, [THEIRS], "by LID: {by_lid}");
     }
 }
 

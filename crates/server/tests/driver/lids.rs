@@ -1,13 +1,15 @@
 //! People whom WhatsApp names by LID: one person, one chat, both names.
 
 use domain::chat::ChatId;
-use domain::ids::{AccountId, MessageId};
+use domain::content::Content;
+use domain::context::{Context, Mentions};
+use domain::ids::{AccountId, MessageId, WhatsappId};
 use domain::message::Receipt;
 use domain::ports::{Messenger, MessengerEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::world::{OURS, THEIRS, World, chat};
+use crate::world::{OURS, THEIRS, World, chat, new_id};
 
 #[tokio::test]
 async fn who_writes_by_lid_is_known_by_number() {
@@ -36,6 +38,36 @@ async fn a_chat_by_lid_can_be_written_to() {
     world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
     world.recorder.receipt(device, &id, Receipt::Read).await;
     assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
+}
+
+#[tokio::test]
+async fn a_chat_by_lid_reads_whom_a_message_mentions_by_lid() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    let device = world.link(OURS).await;
+    // When this is acknowledged, the driver knows how the account addresses people.
+    let first = world.send(device, &chat(THEIRS), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(first)).await;
+    let (ours, theirs) = (world.sim.lid(OURS).await, world.sim.lid(THEIRS).await);
+    for to in [chat(THEIRS), ChatId::Lid(theirs.clone())] {
+        let people = vec![THEIRS.to_owned(), OURS.to_owned()];
+        let mentions = Mentions { people, all: false };
+        let context = Context { mentions, ..Context::default() };
+        let (id, text) = (new_id(), format!("Halo @{THEIRS}, ini @{OURS}"));
+        let content = Content::Text(text.as_str().into());
+        world.try_send_message(device, &to, &id, content, context).await.unwrap();
+        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+        let mail = world.sim.mail(THEIRS, &id).await;
+        let text = format!("Halo @{}, ini @{}", theirs.user(), ours.user());
+        assert_eq!(mail["text"], json!(text), "to {to}");
+        assert_eq!(mail["mentions"], json!([theirs.as_str(), ours.as_str()]), "to {to}");
+    }
+    let text = format!("Ya @{}", theirs.user());
+    let answer = json!({ "to": OURS, "text": text, "mentions": [theirs.as_str()] });
+    let sent = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), answer).await;
+    let read = world.recorder.message(&WhatsappId(sent["id"].as_str().unwrap().to_owned())).await;
+    assert_eq!(read.content.text(), format!("Ya @{THEIRS}"));
+    assert_eq!(read.context.mentions.people, [THEIRS]);
 }
 
 #[tokio::test]

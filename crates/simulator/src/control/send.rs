@@ -171,7 +171,12 @@ pub(super) async fn send(
             _ => parse_number(given).map(|number| number.jid().to_string()),
         };
         let mentioned_jid = mentions.iter().map(jid).collect::<Result<_>>()?;
-        message.set_context_info(wa::ContextInfo { mentioned_jid, ..Default::default() });
+        let context = wa::ContextInfo { mentioned_jid, ..Default::default() };
+        let protocol = message.protocol_message.as_option_mut();
+        match protocol.and_then(|protocol| protocol.edited_message.as_option_mut()) {
+            Some(edited) => edited.set_context_info(context),
+            None => message.set_context_info(context),
+        };
     }
     let refers_to = reacted_to.or(changed).or(reply_to);
     let mut outgoing = PhoneMessage { to, message, refers_to, id };

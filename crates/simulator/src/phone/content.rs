@@ -182,13 +182,10 @@ impl Content {
         });
         let content = text.or_else(|| media(base)).or_else(|| other(base))?;
         let context = context_info(base);
-        let all = context.is_some_and(|info| info.non_jid_mentions.unwrap_or_default() > 0);
-        let mut mentions = mentioned(base);
-        mentions.extend(all.then(|| "all".to_owned()));
         Some(Content {
             expiration: base.get_ephemeral_expiration(),
             reply_to: context.and_then(|info| info.stanza_id.clone()),
-            mentions,
+            mentions: shown_mentions(base),
             ..content
         })
     }
@@ -372,11 +369,19 @@ fn change(message: &wa::Message) -> Option<Content> {
         Type::REVOKE => "revoke",
         _ => return None,
     };
-    let edited = protocol.edited_message.as_option();
+    let edited = protocol.edited_message.as_option().map(wa::Message::get_base_message);
     let text = edited.and_then(|edited| {
         edited.text_content().or_else(|| edited.get_caption()).map(str::to_owned)
     });
-    Some(Content { kind: kind.into(), text, changes, ..Default::default() })
+    let mentions = edited.map(shown_mentions).unwrap_or_default();
+    Some(Content { kind: kind.into(), text, changes, mentions, ..Default::default() })
+}
+
+/// Whom a message mentions, as JIDs, and `all`.
+fn shown_mentions(message: &wa::Message) -> Vec<String> {
+    let info = context_info(message);
+    let all = info.is_some_and(|info| info.non_jid_mentions.unwrap_or_default() > 0);
+    mentioned(message).into_iter().chain(all.then(|| "all".to_owned())).collect()
 }
 
 /// Whom a message mentions, as JIDs.

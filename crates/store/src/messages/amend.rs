@@ -172,7 +172,8 @@ async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult
     let author = amendment.author.as_ref();
     let stored = author.map(stored::address::write).transpose()?;
     let (change, text) = match &amendment.change {
-        Change::Edited(text) => (EDIT.into(), Some(Cow::Borrowed(&**text))),
+        // Whom it mentions has no column: those of its message stay whom its text still calls.
+        Change::Edited { text, .. } => (EDIT.into(), Some(Cow::Borrowed(&**text))),
         Change::Revoked => (REVOKE.into(), None),
         Change::Voted(vote) => {
             (format!("{VOTE}{}", vote.voter), Some(Cow::Owned(vote.digests.join(" "))))
@@ -230,7 +231,7 @@ fn early_from(row: &mut Row) -> SqlResult<Concerning> {
             let digests = text.split_whitespace().map(str::to_owned).collect();
             Change::Voted(Vote { voter: voter.to_owned(), digests, at })
         }
-        None if change == EDIT => Change::Edited(text.into()),
+        None if change == EDIT => Change::Edited { text: text.into(), mentions: None },
         None => Change::Revoked,
     };
     Ok((device, Amendment { chat, whatsapp_id, author, change, at }))

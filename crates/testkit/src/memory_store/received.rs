@@ -93,7 +93,12 @@ impl State {
                     }
             };
             self.early.retain(|early| !is_same(early));
-            self.early.push((device_id, amendment.clone()));
+            let mut early = amendment.clone();
+            // As the databases keep it.
+            if let Change::Edited { mentions, .. } = &mut early.change {
+                *mentions = None;
+            }
+            self.early.push((device_id, early));
             return None;
         }
         let message = self.history.values_mut().find(is_it)?;

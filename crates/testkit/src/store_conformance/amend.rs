@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::chat::ChatId;
 use domain::content::{Content, ContentKind, Location, Poll};
-use domain::context::{Context, EarlierText, Quote};
+use domain::context::{Context, EarlierText, Mentions, Quote};
 use domain::ids::WhatsappId;
 use domain::message::{
     Address, IncomingMessage, Message, MessageEvent, NewMessage, ReceivedOrigin,
@@ -100,6 +100,34 @@ pub async fn an_edit_that_came_in_changes_its_message_once(store: Arc<dyn Store>
     assert_eq!(texts, [EventKind::MessageEdited, EventKind::MessageRevoked]);
 }
 
+fn mentioning(people: &[&str]) -> Mentions {
+    Mentions { people: people.iter().map(ToString::to_string).collect(), all: false }
+}
+
+pub async fn whom_an_edit_mentions_its_message_mentions(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let with = |mut message: IncomingMessage, people: &[&str]| {
+        message.context.mentions = mentioning(people);
+        message
+    };
+    let first = receive(&world, with(incoming("X1", BUDI), &[ANI])).await.remove(0).message;
+    let edited = receive(&world, with(edit("@628333", BUDI), &["628333"])).await;
+    assert_eq!(stored(&world, &first).await, edited[0].message);
+    assert_eq!(edited[0].message.context.mentions, mentioning(&["628333"]));
+    assert_eq!(kinds(&receive(&world, with(edit("@628333", BUDI), &["628333"])).await), []);
+    // The text alone stays as it was.
+    let later_edit = IncomingMessage { at: later(-40), ..with(edit("@628333", BUDI), &[]) };
+    assert_eq!(kinds(&receive(&world, later_edit).await), [EventKind::MessageEdited]);
+    let context = stored(&world, &first).await.context;
+    assert_eq!((context.mentions, context.changes.earlier.len()), (Mentions::default(), 1));
+    // Of one that comes before its message the text is kept.
+    let early = change(Content::Edit("@628222 @628333".into()), "X2", BUDI, None);
+    receive(&world, with(early, &[ANI, "628333"])).await;
+    let came = receive(&world, with(incoming("X2", BUDI), &[ANI, "628444"])).await;
+    let found = stored(&world, &came[0].message).await;
+    assert_eq!(found.context.mentions, mentioning(&[ANI]));
+}
+
 pub async fn a_change_by_another_person_is_ignored(store: Arc<dyn Store>) {
     let world = World::new(store).await;
     let first = receive(&world, incoming("X1", BUDI)).await.remove(0).message;
@@ -150,7 +178,7 @@ pub async fn an_edit_of_ours_counts_once_whatsapp_has_it(store: Arc<dyn Store>) 
     let quote = Some(Quote::of(&first));
     let edit = NewMessage {
         content: Content::Edit("baru".into()),
-        context: Context { reply_to: quote, ..Context::default() },
+        context: Context { reply_to: quote, mentions: mentioning(&[ANI]), ..Context::default() },
         ..world.text(2)
     };
     let edit = world.accept(edit).await;
@@ -166,6 +194,7 @@ pub async fn an_edit_of_ours_counts_once_whatsapp_has_it(store: Arc<dyn Store>) 
         (found.text(), found.context.changes.edited_at),
         ("baru", Some(stored_time(later(10))))
     );
+    assert_eq!(found.context.mentions, mentioning(&[ANI]));
 }
 
 fn poll() -> Content {

@@ -42,17 +42,18 @@ fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// All kinds that our device sends.
-fn sent() -> Vec<Sent> {
+/// All kinds that our device sends. They are mentioned by this JID.
+fn sent(their_jid: &str) -> Vec<Sent> {
     let sent = |body, opened, on_phone| Sent { body, opened, on_phone };
     let media = |file: Value| json!({ "media": file });
     let (video, sound) = (base64(VIDEO), base64(&sound()));
     let pdf = base64(b"%PDF-1.4\n% sangat pendek\n");
+    let (their_user, _) = their_jid.split_once('@').unwrap();
     vec![
         sent(json!({ "text": "Halo" }), json!({ "text": "Halo" }), "text"),
         sent(
             json!({ "text": format!("Halo @{THEIR_PHONE}"), "mentions": [THEIR_PHONE] }),
-            json!({ "text": format!("Halo @{THEIR_PHONE}"), "mentions": [format!("{THEIR_PHONE}@s.whatsapp.net")] }),
+            json!({ "text": format!("Halo @{their_user}"), "mentions": [their_jid] }),
             "text",
         ),
         sent(
@@ -187,7 +188,14 @@ pub(super) async fn every_kind(implementation: &Implementation, addressing: Addr
     let mut world = World::start(implementation, addressing).await;
     let theirs = they_send(&mut world, json!({ "text": "dari kami" })).await;
     world.row(&theirs).await;
-    for Sent { body, opened, on_phone } in sent() {
+    let their_jid = match addressing {
+        Addressing::ByNumber => format!("{THEIR_PHONE}@s.whatsapp.net"),
+        Addressing::ByLid => {
+            let them = world.simulator.control().get(&format!("/phones/{THEIR_PHONE}")).await;
+            them["lid"].as_str().unwrap().to_owned()
+        }
+    };
+    for Sent { body, opened, on_phone } in sent(&their_jid) {
         let body = with_id(body, "@", &theirs);
         let (answer, arrived) = world.send(THEIR_PHONE, body.clone()).await;
         holds(&arrived, &with_id(opened, "@", &theirs), &format!("{body}"));
