@@ -41,6 +41,8 @@ use groups::Worker;
 use guard::refuse_earlier_release;
 use hints::Hints;
 pub(crate) use link::PostgresLink;
+#[cfg(debug_assertions)]
+pub use link::ROUND_TRIPS;
 use link::{MessageIds, from_sqlx};
 use lost_answers::LostAnswers;
 use schema::migrate_alone;
