@@ -414,6 +414,16 @@ impl Tx {
         }
     }
 
+    /// Draws message ids before the accounts are locked whose messages get them, where other nodes accept for the
+    /// same accounts in turn: what is left of those drawn earlier is below the other's then, and ids would be
+    /// drawn under the locks.
+    pub(crate) async fn draw_ids_ahead(&mut self) -> SqlResult<()> {
+        match &mut self.link {
+            ConnectionRole::Sqlite(_) => Ok(()),
+            ConnectionRole::Postgres(link) => link.draw_ids_ahead().await,
+        }
+    }
+
     /// Draws `count` message ids, all above `after`, increasing and never drawn before.
     pub(crate) async fn next_message_ids(
         &mut self,

@@ -6,8 +6,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{Acceptance, Accepted};
+use domain::ids::MessageId;
+use domain::ports::{Acceptance, Accepted, MessageStore as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use store::SqlStore;
 use support::Schema;
 use testkit::store_conformance::{World, idempotency, new_messages};
 use tokio::time::timeout;
@@ -50,6 +52,39 @@ async fn a_key_that_was_used_meanwhile_makes_no_second_message() {
     assert_eq!(world.store.outbox().await.unwrap().len(), 1);
     store.close().await;
     schema.drop().await;
+}
+
+/// Ids of an account grow in the order of commits. Where nodes take turns each needs new ones for every commit.
+#[tokio::test]
+async fn ids_are_drawn_before_the_lock_where_nodes_take_turns() {
+    const LAST_DRAWN: &str = "SELECT CAST(last_value AS TEXT) FROM message_ids";
+    let schema = Schema::new().await;
+    let first = store::open(&schema.url()).await.unwrap();
+    let second = store::open(&schema.url()).await.unwrap();
+    let world = World::new(first.clone()).await;
+    let mut ids = Vec::new();
+    for n in 0..2 {
+        ids.push(accept(&world, &first, 2 * n).await);
+        ids.push(accept(&world, &second, 2 * n + 1).await);
+    }
+    let before = schema.texts(LAST_DRAWN).await;
+    let change = "CREATE TABLE seen AS SELECT last_value FROM message_ids";
+    let request = world.request(vec![world.text(9)]);
+    let answer = accepted_after(&schema, &world, request, change).await;
+    ids.push(new_messages(answer)[0].id);
+    let seen = schema.texts("SELECT CAST(last_value AS TEXT) FROM seen").await;
+    assert_ne!(seen, before, "drawn while it waited");
+    assert_eq!(schema.texts(LAST_DRAWN).await, seen, "and not again under the lock");
+    assert!(ids.is_sorted(), "{ids:?}");
+    first.close().await;
+    second.close().await;
+    schema.drop().await;
+}
+
+/// A text is accepted by one of the nodes.
+async fn accept(world: &World, at: &SqlStore, n: u64) -> MessageId {
+    let request = world.request(vec![world.text(n)]);
+    new_messages(at.accept(request).await.unwrap())[0].id
 }
 
 /// What a request is answered that waits for its account while another process makes a change under the lock on it.

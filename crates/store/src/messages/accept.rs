@@ -102,6 +102,7 @@ pub(crate) async fn accept_group(
     tx: &mut Tx,
     group: &[Acceptance],
 ) -> SqlResult<Vec<SqlResult<AcceptReply>>> {
+    tx.draw_ids_ahead().await?;
     let mut group_commit = GroupCommit::load(tx, group).await?;
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =

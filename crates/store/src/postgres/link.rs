@@ -22,6 +22,8 @@ use crate::sql::{
 const ID_BLOCK: i64 = 4_096;
 /// How long ids are used where other nodes draw ids, too.
 const BLOCK_AGE_MAX: Duration = Duration::from_secs(1);
+/// How long ids are drawn ahead after another node's were later.
+const TURNS_KEPT: Duration = Duration::from_secs(10);
 
 /// Message ids that are drawn and not used yet. All connections take from the same ones, so that ids
 /// grow in the order in which they are taken.
@@ -32,6 +34,8 @@ pub(super) struct MessageIds(Mutex<DrawnIds>);
 struct DrawnIds {
     left: Range<i64>,
     at: Option<Instant>,
+    /// When what was left was last of no use, for another node had accepted with later ids.
+    overtaken_at: Option<Instant>,
 }
 
 /// A pooled connection.
@@ -144,26 +148,46 @@ impl PostgresLink {
         after: i64,
         is_shared: bool,
     ) -> SqlResult<NewIds> {
-        // The sequence grows by `ID_BLOCK`.
-        const DRAW: &str = "SELECT nextval('message_ids') FROM generate_series(1, $1)";
         let ids = Arc::clone(&self.ids);
         let mut drawn = ids.0.lock().await;
         let is_old = is_shared && drawn.at.is_none_or(|at| at.elapsed() > BLOCK_AGE_MAX);
-        if is_old || drawn.left.start <= after {
+        let is_overtaken = drawn.left.start <= after;
+        if is_overtaken && !drawn.left.is_empty() {
+            drawn.overtaken_at = Some(Instant::now());
+        }
+        if is_old || is_overtaken {
             drawn.left = 0..0;
         }
         let mut blocks = vec![drawn.left.clone()];
         let missing = count - (drawn.left.end - drawn.left.start);
         if missing > 0 {
-            let wanted = Param::Int(Some(missing.saturating_add(ID_BLOCK - 1) / ID_BLOCK));
-            for mut row in self.query(DRAW, &[wanted], usize::MAX).await?.rows {
-                let first = row.int()?;
-                blocks.push(first..first.saturating_add(ID_BLOCK));
-            }
+            blocks.extend(self.draw(missing.saturating_add(ID_BLOCK - 1) / ID_BLOCK).await?);
             drawn.at = Some(Instant::now());
         }
         drawn.left = take_ids(&mut blocks, count);
         Ok(blocks.into_iter().flatten())
+    }
+
+    /// See [`crate::sql::Tx::draw_ids_ahead`].
+    pub(crate) async fn draw_ids_ahead(&mut self) -> SqlResult<()> {
+        let ids = Arc::clone(&self.ids);
+        let mut drawn = ids.0.lock().await;
+        if drawn.overtaken_at.is_some_and(|at| at.elapsed() < TURNS_KEPT) {
+            drawn.left = self.draw(1).await?.pop().unwrap_or_default();
+            drawn.at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Draws blocks of ids: the sequence grows by [`ID_BLOCK`].
+    async fn draw(&mut self, blocks: i64) -> SqlResult<Vec<Range<i64>>> {
+        const DRAW: &str = "SELECT nextval('message_ids') FROM generate_series(1, $1)";
+        let rows = self.query(DRAW, &[Param::Int(Some(blocks))], usize::MAX).await?.rows;
+        let block = |mut row: Row| {
+            let first = row.int()?;
+            Ok(first..first.saturating_add(ID_BLOCK))
+        };
+        rows.into_iter().map(block).collect()
     }
 }
 
