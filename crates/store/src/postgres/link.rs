@@ -247,11 +247,13 @@ where
 /// Columns, and the rows whose values they are.
 type ArraysOf<'r, 'p> = (&'static [(&'static str, Type)], &'r [Vec<Param<'p>>]);
 
-/// Built from literals only; the first parameter has the number `first`.
+/// Built from literals only; the first parameter has the number `first`. The arrays are as long as one another: they
+/// go on together, row by row, where `FROM unnest(…)` would first fill a table for each of them.
 fn insert_text(into: &InsertRows, first: usize) -> String {
     let (table, then) = (into.table, into.then);
-    let (names, arrays) = (names(into.columns), arrays(into.columns, first));
-    format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {then}")
+    let unnested = arrays(into.columns, first).map(|array| format!("unnest({array})"));
+    let (names, values) = (names(into.columns), unnested.collect::<Vec<_>>().join(","));
+    format!("INSERT INTO {table} ({names}) SELECT {values} {then}")
 }
 
 /// One statement: the insertions before the last one are parts of that.
@@ -270,7 +272,7 @@ fn insert_all_text(all: &[Insertion<'_>]) -> String {
 
 fn find_text(find: &FindRows, first: usize) -> String {
     let FindRows { select, key, then } = find;
-    let (names, arrays) = (names(key), arrays(key, first));
+    let (names, arrays) = (names(key), arrays(key, first).collect::<Vec<_>>().join(","));
     format!("{select} WHERE ({names}) IN (SELECT * FROM unnest({arrays})) {then}")
 }
 
@@ -305,11 +307,9 @@ fn names(columns: &[(&'static str, Type)]) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",")
 }
 
-fn arrays(columns: &[(&'static str, Type)], first: usize) -> String {
-    let array = |(index, (_, kind)): (usize, &(&str, Type))| {
-        format!("${}::{}[]", first + index, sql_name(*kind))
-    };
-    columns.iter().enumerate().map(array).collect::<Vec<_>>().join(",")
+fn arrays(columns: &[(&'static str, Type)], first: usize) -> impl Iterator<Item = String> {
+    let numbered = columns.iter().zip(first..);
+    numbered.map(|((_, kind), number)| format!("${number}::{}[]", sql_name(*kind)))
 }
 
 pub(super) fn row_from(row: &PgRow) -> SqlResult<Row> {
@@ -389,9 +389,9 @@ mod tests {
 
     #[test]
     fn insertions_into_several_tables_are_one_statement() {
-        let one = "INSERT INTO one (a,b) SELECT * FROM unnest($1::BIGINT[],$2::TEXT[]) ";
+        let one = "INSERT INTO one (a,b) SELECT unnest($1::BIGINT[]),unnest($2::TEXT[]) ";
         assert_eq!(insert_all_text(&[insertion(&ONE)]), one);
-        let two = "INSERT INTO two (c) SELECT * FROM unnest($3::BYTEA[]) ON CONFLICT DO NOTHING";
+        let two = "INSERT INTO two (c) SELECT unnest($3::BYTEA[]) ON CONFLICT DO NOTHING";
         let both = insert_all_text(&[insertion(&ONE), insertion(&TWO)]);
         assert_eq!(both, format!("WITH part0 AS ({one}) {two}"));
     }
