@@ -10,13 +10,27 @@ use jiff::Timestamp;
 
 use crate::accounts::lock_account;
 use crate::keys::opt_device;
-use crate::messages::ids_json;
-use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, whole_millis};
+use crate::sql::{
+    FindRows, InsertRows, Insertion, LookUp, Param, Row, SqlError, SqlResult, Tx, Type, params,
+    whole_millis,
+};
 
-/// The grants of accounts, oldest first. `accounts` is a JSON array of ids.
-pub(crate) async fn of_accounts(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<(AccountId, Grant)>> {
-    const SELECT: &str = "SELECT id, account_id, device_id, total, used, expires_at FROM grants
-        WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)) ORDER BY id";
+/// Finds the grants of accounts, which [`of_accounts`] reads.
+pub(crate) fn look_up(accounts: impl Iterator<Item = AccountId>) -> LookUp<'static> {
+    const FIND: FindRows = FindRows {
+        select: "SELECT id, account_id, device_id, total, used, expires_at FROM grants",
+        key: &[("account_id", Type::Int)],
+        then: "",
+    };
+    LookUp {
+        find: &FIND,
+        types: &[Type::Int, Type::Int, Type::Text, Type::Int, Type::Int, Type::Int],
+        keys: accounts.map(|account| vec![account.0.into()]).collect(),
+    }
+}
+
+/// The grants of accounts, oldest first.
+pub(crate) fn of_accounts(tx: &Tx, found: Vec<Row>) -> Vec<(AccountId, Grant)> {
     let grant = |row: &mut Row| {
         let (id, account) = (GrantId(row.int()?), AccountId(row.int()?));
         let grant = Grant {
@@ -28,22 +42,34 @@ pub(crate) async fn of_accounts(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<(A
         };
         Ok((account, grant))
     };
-    let rows = tx.query(SELECT, params![accounts]).await?;
-    Ok(tx.readable("grants", rows, grant))
+    let mut grants = tx.readable("grants", found, grant);
+    grants.sort_unstable_by_key(|(_, grant)| grant.id);
+    grants
 }
 
 pub(crate) async fn grants(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Grant>> {
-    let found = of_accounts(tx, &ids_json(std::iter::once(account.0))?).await?;
-    Ok(found.into_iter().map(|(_, grant)| grant).collect())
+    let [found] = tx.find_all([look_up(std::iter::once(account))]).await?;
+    Ok(of_accounts(tx, found).into_iter().map(|(_, grant)| grant).collect())
 }
 
-/// Writes how much of each grant is used.
-pub(crate) async fn put_used(tx: &mut Tx, grants: &[Grant]) -> SqlResult<()> {
-    const UPDATE: &str = "UPDATE grants SET used = $2 WHERE id = $1";
-    for grant in grants {
-        tx.execute(UPDATE, params![grant.id.0, grant.used]).await?;
-    }
-    Ok(())
+/// Writes how much of each grant is used. They are there: their accounts are under lock.
+pub(crate) fn used_rows<'g>(
+    grants: impl Iterator<Item = (AccountId, &'g Grant)>,
+) -> Insertion<'static> {
+    const PUT: InsertRows = InsertRows {
+        table: "grants",
+        columns: &[
+            ("id", Type::Int),
+            ("account_id", Type::Int),
+            ("total", Type::Int),
+            ("used", Type::Int),
+        ],
+        then: "ON CONFLICT (id) DO UPDATE SET used = excluded.used",
+    };
+    let row = |(account, grant): (AccountId, &Grant)| {
+        [grant.id.0, account.0, grant.total, grant.used].map(Param::from).to_vec()
+    };
+    Insertion { into: &PUT, rows: grants.map(row).collect() }
 }
 
 /// Refunds messages to the grants they were charged to; a grant that is gone gets nothing.

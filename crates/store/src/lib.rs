@@ -42,6 +42,8 @@ mod webhooks;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(debug_assertions)]
+pub use postgres::ROUND_TRIPS;
 pub use postgres::{address, facts};
 pub use restored::Restored;
 pub use rows::REPORTED_TABLES;

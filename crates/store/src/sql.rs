@@ -8,6 +8,8 @@
 //!
 //! What SQLite spells differently is translated in one place (`sqlite::link`).
 
+mod many;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use jiff::Timestamp;
 use crate::postgres::PostgresLink;
 use crate::rows::{RowId, UnreadableRows};
 use crate::sqlite::SqliteLink;
+
+pub(crate) use many::{FindRows, InsertRows, Insertion, LookUp, Type};
 
 /// Why a statement failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -310,36 +314,6 @@ pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> SqlResult<Stri
     serde_json::to_string(value).map_err(|error| SqlError::Fault(error.to_string()))
 }
 
-/// The type of a column that rows are inserted into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
-    Int,
-    Text,
-    Blob,
-}
-
-/// An insertion of many rows at once: a loop over one prepared statement on SQLite, one statement
-/// over arrays (`unnest`) on PostgreSQL.
-#[derive(Debug)]
-pub(crate) struct InsertRows {
-    pub(crate) table: &'static str,
-    pub(crate) columns: &'static [(&'static str, Type)],
-    /// What follows the rows: `ON CONFLICT …`, `RETURNING …`.
-    pub(crate) then: &'static str,
-}
-
-/// A look-up of rows by many keys at once: a loop over one prepared statement on SQLite, where a list of
-/// keys would be a table that is made and dropped; one statement over arrays on PostgreSQL.
-#[derive(Debug)]
-pub(crate) struct FindRows {
-    /// `SELECT … FROM …`, without a condition.
-    pub(crate) select: &'static str,
-    /// The columns a key is compared with.
-    pub(crate) key: &'static [(&'static str, Type)],
-    /// What follows on PostgreSQL: order and locks.
-    pub(crate) then: &'static str,
-}
-
 /// Message ids in order.
 pub(crate) type NewIds = std::iter::Flatten<std::vec::IntoIter<Range<i64>>>;
 
@@ -432,43 +406,21 @@ impl Tx {
         }
     }
 
-    /// Inserts rows, and returns those of `RETURNING`.
-    pub(crate) async fn insert(
-        &mut self,
-        into: &InsertRows,
-        rows: &[Vec<Param<'_>>],
-    ) -> SqlResult<Vec<Row>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        rows.iter().flatten().try_for_each(|param| param.check())?;
-        match &mut self.link {
-            ConnectionRole::Sqlite(link) => link.insert(into, rows),
-            ConnectionRole::Postgres(link) => link.insert(into, rows).await,
-        }
-    }
-
-    /// Finds the rows with these keys, each of which is there once.
-    pub(crate) async fn find(
-        &mut self,
-        find: &FindRows,
-        keys: &[Vec<Param<'_>>],
-    ) -> SqlResult<Vec<Row>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        keys.iter().flatten().try_for_each(|param| param.check())?;
-        match &mut self.link {
-            ConnectionRole::Sqlite(link) => link.find(find, keys),
-            ConnectionRole::Postgres(link) => link.find(find, keys).await,
-        }
-    }
-
     /// Runs several statements that take no parameters.
     pub(crate) async fn script(&mut self, sql: &'static str) -> SqlResult<()> {
         match &mut self.link {
             ConnectionRole::Sqlite(link) => link.script(sql),
             ConnectionRole::Postgres(link) => link.script(sql).await,
+        }
+    }
+
+    /// Draws message ids before the accounts are locked whose messages get them, where other nodes accept for the
+    /// same accounts in turn: what is left of those drawn earlier is below the other's then, and ids would be
+    /// drawn under the locks.
+    pub(crate) async fn draw_ids_ahead(&mut self) -> SqlResult<()> {
+        match &mut self.link {
+            ConnectionRole::Sqlite(_) => Ok(()),
+            ConnectionRole::Postgres(link) => link.draw_ids_ahead().await,
         }
     }
 

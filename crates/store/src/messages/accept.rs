@@ -4,6 +4,10 @@
 //! order, as if they came one after the other; what was accepted is written last. A refusal
 //! concerns its own request alone. The locks on the accounts make this exact also where several
 //! groups run at once.
+//!
+//! Other groups wait for these locks, so on PostgreSQL there are three round trips while they are held: one
+//! reads, one writes, one commits. What is read must not be read with the locks, in one statement: that sees
+//! the database as it was before it waited for them. A device may have been deleted and a key used meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,16 +20,18 @@ use domain::ports::{Acceptance, Accepted};
 use domain::request_file::{RequestFile, blob_key};
 use jiff::Timestamp;
 
-use super::counts::CountChanges;
+use super::counts::CountRows;
 use super::idempotency::{
-    Before, KeyedRequest, Remembered, RememberedKeys, earlier, load_remembered, remember,
+    Before, KeyRows, KeyedRequest, Remembered, RememberedKeys, StoredNames, earlier, remembered_of,
     unreadable,
 };
-use super::identities::name_by_number;
-use super::{Charged, insert_waiting, list};
+use super::identities::name_lids;
+use super::{Charged, WaitingRows, list, spellings};
 use crate::accounts::usage_from;
 use crate::grants;
-use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, to_json, whole_millis};
+use crate::sql::{
+    FindRows, InsertRows, Insertion, LookUp, Param, Row, SqlResult, Tx, Type, whole_millis,
+};
 
 /// What an account may still send, and how many of its messages wait.
 #[derive(Debug, Clone)]
@@ -80,8 +86,15 @@ struct GroupCommit {
     account_states: AccountStates,
     /// Whether an account is missing there because it cannot be read.
     has_unreadable: bool,
-    devices: HashMap<DeviceId, AccountId>,
+    devices: HashMap<DeviceId, Owned>,
     remembered: RememberedKeys,
+}
+
+/// A device, as accepting needs to know it.
+struct Owned {
+    by: AccountId,
+    /// Whether it knows numbers with two spellings.
+    has_spellings: bool,
 }
 
 /// Accepts or refuses each request; the answers in the order of the requests.
@@ -89,11 +102,12 @@ pub(crate) async fn accept_group(
     tx: &mut Tx,
     group: &[Acceptance],
 ) -> SqlResult<Vec<SqlResult<AcceptReply>>> {
+    tx.draw_ids_ahead().await?;
     let mut group_commit = GroupCommit::load(tx, group).await?;
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
         requests.map(|(index, request)| group_commit.decide(index, request)).collect();
-    let mut made = write(tx, group, &mut decisions, &mut group_commit.account_states).await?;
+    let mut made = write(tx, group, &mut decisions, &mut group_commit).await?;
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
@@ -134,7 +148,7 @@ async fn write(
     tx: &mut Tx,
     group: &[Acceptance],
     decisions: &mut [Decision],
-    account_states: &mut AccountStates,
+    GroupCommit { account_states, devices, .. }: &mut GroupCommit,
 ) -> SqlResult<Vec<Made>> {
     let count = count_new(group, decisions);
     let newest = account_states.values().map(|state| state.last_id).max().unwrap_or(MessageId(0));
@@ -151,15 +165,8 @@ async fn write(
         }
         made.push((index, new));
     }
-    name_by_number(tx, made.iter_mut().flat_map(|(_, made)| &mut made.messages)).await?;
-    insert_waiting(tx, &rows_of(&made)).await?;
-    insert_files(tx, &made).await?;
-    let keyed = made.iter().filter_map(|(_, made)| made.keyed());
-    remember(tx, &keyed.collect::<Vec<_>>()).await?;
-    count_messages(tx, &made).await?;
-    let changed = made.iter().map(|(_, made)| made.request.account_id).collect();
-    put_account_states(tx, account_states, &changed).await?;
-    grants::put_used(tx, &spent_grants(&made, account_states)).await?;
+    name_people(tx, &mut made, devices).await?;
+    insert(tx, &made, account_states).await?;
     let mut by_request = vec![Made { messages: Vec::new(), after: MessageId(0) }; group.len()];
     for (index, AcceptedRequest { messages, after, .. }) in made {
         by_request[index] = Made { messages, after };
@@ -167,13 +174,46 @@ async fn write(
     Ok(by_request)
 }
 
-/// Counts the messages of each device.
-async fn count_messages(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
-    let mut changes = CountChanges::default();
-    for message in made.iter().flat_map(|(_, made)| &made.messages) {
-        changes.add_waiting(message.account_id, message.device_id, 1);
-    }
-    changes.write(tx).await
+/// Puts messages of people under the numbers that WhatsApp knows, where those are known.
+async fn name_people(
+    tx: &mut Tx,
+    made: &mut [(usize, AcceptedRequest<'_>)],
+    devices: &HashMap<DeviceId, Owned>,
+) -> SqlResult<()> {
+    let messages = made.iter_mut().flat_map(|(_, made)| &mut made.messages);
+    let mut messages: Vec<&mut Message> = messages.collect();
+    name_lids(tx, &mut messages).await?;
+    let has_spellings =
+        |device: &DeviceId| devices.get(device).is_some_and(|owned| owned.has_spellings);
+    messages.retain(|message| has_spellings(&message.device_id));
+    spellings::follow(tx, &mut messages).await
+}
+
+/// Writes the messages, and all that changes with them.
+async fn insert(
+    tx: &mut Tx,
+    made: &[(usize, AcceptedRequest<'_>)],
+    account_states: &AccountStates,
+) -> SqlResult<()> {
+    let requests = || made.iter().map(|(_, made)| made);
+    let messages = || requests().flat_map(|made| &made.messages);
+    let charged = requests().flat_map(|made| &made.charged);
+    let waiting = WaitingRows::of(messages().zip(charged.copied()))?;
+    let files: Vec<_> = requests().flat_map(AcceptedRequest::files).collect();
+    let keys = KeyRows::of(requests().filter_map(AcceptedRequest::keyed))?;
+    let counted = messages().map(|message| (message.account_id, message.device_id));
+    let counts = CountRows::of_waiting(counted);
+    let changed: BTreeSet<_> = requests().map(|made| made.request.account_id).collect();
+    let changed = account_states.iter().filter(|(account, _)| changed.contains(account));
+    tx.insert_all(vec![
+        waiting.insertion(),
+        file_rows(&files),
+        keys.insertion(),
+        counts.insertion(),
+        account_rows(changed),
+        grants::used_rows(spent_grants(made, account_states)),
+    ])
+    .await
 }
 
 /// How many messages are accepted.
@@ -183,21 +223,17 @@ fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
     accepted.map(|(request, _)| request.messages.len()).sum()
 }
 
-fn rows_of<'m>(made: &'m [(usize, AcceptedRequest<'_>)]) -> Vec<(&'m Message, Charged)> {
-    made.iter()
-        .flat_map(|(_, made)| made.messages.iter().zip(made.charged.iter().copied()))
-        .collect()
-}
-
 /// The grants that messages were charged to, as they are now.
-fn spent_grants(
+fn spent_grants<'s>(
     made: &[(usize, AcceptedRequest<'_>)],
-    account_states: &AccountStates,
-) -> Vec<Grant> {
+    account_states: &'s AccountStates,
+) -> impl Iterator<Item = (AccountId, &'s Grant)> {
     let charged = made.iter().flat_map(|(_, made)| &made.charged);
     let spent: BTreeSet<GrantId> = charged.filter_map(|charged| charged.grant).collect();
-    let granted = account_states.values().flat_map(|state| &state.allowance.grants);
-    granted.filter(|grant| spent.contains(&grant.id)).cloned().collect()
+    let granted = account_states.iter().flat_map(|(account, state)| {
+        state.allowance.grants.iter().map(move |grant| (*account, grant))
+    });
+    granted.filter(move |(_, grant)| spent.contains(&grant.id))
 }
 
 impl<'a> AcceptedRequest<'a> {
@@ -236,7 +272,7 @@ impl<'a> AcceptedRequest<'a> {
     }
 }
 
-async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
+fn file_rows<'a>(files: &'a [(MessageId, String, &RequestFile)]) -> Insertion<'a> {
     const INSERT: InsertRows = InsertRows {
         table: "inline_media",
         columns: &[
@@ -249,9 +285,8 @@ async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> Sql
         then: "",
     };
     const NO_BYTES: &[u8] = &[];
-    let files: Vec<_> = made.iter().flat_map(|(_, made)| made.files()).collect();
     let mut rows = Vec::with_capacity(files.len());
-    for (id, key, file) in &files {
+    for (id, key, file) in files {
         rows.push(vec![
             Param::from(id.0),
             Param::from(NO_BYTES),
@@ -260,7 +295,7 @@ async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> Sql
             Param::from(file.sha256.as_slice()),
         ]);
     }
-    tx.insert(&INSERT, &rows).await.map(drop)
+    Insertion { into: &INSERT, rows }
 }
 
 impl GroupCommit {
@@ -271,13 +306,20 @@ impl GroupCommit {
         };
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
-        let (account_states, has_unreadable) = lock_account_states(tx, &accounts).await?;
-        Ok(Self {
-            account_states,
-            has_unreadable,
-            devices: load_devices(tx, group).await?,
-            remembered: load_remembered(tx, &keys, now).await?,
-        })
+        let (mut account_states, has_unreadable) = lock_account_states(tx, &accounts).await?;
+        let (devices, names) = (devices_of(group), StoredNames::of(&keys));
+        let granted = account_states.iter().filter(|(_, state)| state.has_grants);
+        let granted = grants::look_up(granted.map(|(account, _)| *account));
+        let [devices, remembered, granted] =
+            tx.find_all([device_look_up(&devices), names.look_up(), granted]).await?;
+        for (account, grant) in grants::of_accounts(tx, granted) {
+            if let Some(state) = account_states.get_mut(&account) {
+                state.allowance.grants.push(grant);
+            }
+        }
+        let devices = tx.readable("devices", devices, owned_from).into_iter().collect();
+        let remembered = remembered_of(tx, remembered, &keys, now).await?;
+        Ok(Self { account_states, has_unreadable, devices, remembered })
     }
 
     fn decide(&mut self, index: usize, request: &Acceptance) -> Decision {
@@ -293,7 +335,8 @@ impl GroupCommit {
                 Decision::Refused(Accepted::Mismatch)
             };
         }
-        let is_owned = |new: &NewMessage| self.devices.get(&new.device_id) == Some(&account);
+        let owner = |device: &DeviceId| self.devices.get(device).map(|owned| owned.by);
+        let is_owned = |new: &NewMessage| owner(&new.device_id) == Some(account);
         let Some(state) = self.account_states.get_mut(&account) else {
             let is_gone = !self.has_unreadable;
             return if is_gone { Decision::Refused(Accepted::DeviceGone) } else { Decision::Fault };
@@ -337,7 +380,8 @@ fn charge(allowance: &mut Allowance, request: &Acceptance) -> Result<(Period, Ve
     Ok((before.usage.period, charges))
 }
 
-/// Locks accounts, in order, and reads their states; also returns whether any cannot be read.
+/// Locks accounts, in order, and reads their states without their grants; also returns whether any cannot be
+/// read.
 async fn lock_account_states(
     tx: &mut Tx,
     accounts: &BTreeSet<AccountId>,
@@ -350,17 +394,8 @@ async fn lock_account_states(
     let keys: Vec<_> = accounts.iter().map(|account| vec![Param::from(account.0)]).collect();
     let rows = tx.find(&FIND, &keys).await?;
     let found = rows.len();
-    let mut account_states = account_states_from(tx, rows);
+    let account_states = account_states_from(tx, rows);
     let has_unreadable = account_states.len() < found;
-    let granted = account_states.iter().filter(|(_, state)| state.has_grants);
-    let granted: Vec<i64> = granted.map(|(account, _)| account.0).collect();
-    if !granted.is_empty() {
-        for (account, grant) in grants::of_accounts(tx, &to_json(&granted)?).await? {
-            if let Some(state) = account_states.get_mut(&account) {
-                state.allowance.grants.push(grant);
-            }
-        }
-    }
     Ok((account_states, has_unreadable))
 }
 
@@ -378,12 +413,10 @@ pub(super) fn account_states_from(tx: &Tx, rows: Vec<Row>) -> AccountStates {
     tx.readable("usage", rows, state).into_iter().collect()
 }
 
-/// Writes back what accounts have used of their plans; they are under lock.
-pub(super) async fn put_account_states(
-    tx: &mut Tx,
-    account_states: &AccountStates,
-    changed: &BTreeSet<AccountId>,
-) -> SqlResult<()> {
+/// Accounts as they are written back: what they have used of their plans, and what waits. They are under lock.
+pub(super) fn account_rows<'s>(
+    account_states: impl Iterator<Item = (&'s AccountId, &'s AccountState)>,
+) -> Insertion<'static> {
     const PUT: InsertRows = InsertRows {
         table: "usage",
         columns: &[
@@ -412,25 +445,30 @@ pub(super) async fn put_account_states(
             let values = [account.0].into_iter().chain(queue).chain(used).chain([last_id.0]);
             values.map(Param::from).collect()
         };
-    let changed = account_states.iter().filter(|(account, _)| changed.contains(account));
-    let rows: Vec<Vec<Param<'_>>> = changed.map(row).collect();
-    tx.insert(&PUT, &rows).await.map(drop)
+    Insertion { into: &PUT, rows: account_states.map(row).collect() }
 }
 
-async fn load_devices(
-    tx: &mut Tx,
-    group: &[Acceptance],
-) -> SqlResult<HashMap<DeviceId, AccountId>> {
+/// The devices that a group sends from.
+fn devices_of(group: &[Acceptance]) -> Vec<String> {
+    let messages = group.iter().flat_map(|request| &request.messages);
+    let devices: BTreeSet<DeviceId> = messages.map(|new| new.device_id).collect();
+    devices.into_iter().map(DeviceId::to_text).collect()
+}
+
+/// Finds what [`owned_from`] reads.
+fn device_look_up(devices: &[String]) -> LookUp<'_> {
     const FIND: FindRows = FindRows {
-        select: "SELECT id, account_id FROM devices",
+        select: "SELECT id, account_id, (SELECT spelling FROM spellings
+            WHERE spellings.device_id = devices.id LIMIT 1) FROM devices",
         key: &[("id", Type::Text)],
         then: "",
     };
-    let devices: BTreeSet<DeviceId> =
-        group.iter().flat_map(|request| &request.messages).map(|new| new.device_id).collect();
-    let devices: Vec<String> = devices.into_iter().map(DeviceId::to_text).collect();
-    let keys: Vec<_> = devices.iter().map(|device| vec![Param::from(device)]).collect();
-    let device = |row: &mut Row| Ok((row.parsed(|id| id.parse().ok())?, AccountId(row.int()?)));
-    let rows = tx.find(&FIND, &keys).await?;
-    Ok(tx.readable("devices", rows, device).into_iter().collect())
+    let keys = devices.iter().map(|device| vec![Param::from(device)]).collect();
+    LookUp { find: &FIND, types: &[Type::Text, Type::Int, Type::Text], keys }
+}
+
+fn owned_from(row: &mut Row) -> SqlResult<(DeviceId, Owned)> {
+    let device = row.parsed(|id| id.parse().ok())?;
+    let (by, has_spellings) = (AccountId(row.int()?), row.opt_text()?.is_some());
+    Ok((device, Owned { by, has_spellings }))
 }

@@ -9,7 +9,7 @@ use domain::message::{Direction, Message, MessageState};
 use domain::ports::{HourUsage, MessageBatch, MessageCounts};
 use jiff::Timestamp;
 
-use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params};
+use crate::sql::{InsertRows, Insertion, Param, Row, SqlError, SqlResult, Tx, Type, params};
 
 /// The state under which all rows of the outbox are counted: which of them are due changes by itself.
 const WAITING: &str = "waiting";
@@ -60,6 +60,29 @@ impl CountChanges {
 
     /// Writes the changes.
     pub(crate) async fn write(self, tx: &mut Tx) -> SqlResult<()> {
+        write_hours(tx, self.hours).await?;
+        let counts = CountRows::of(self.all);
+        tx.insert_all(vec![counts.insertion()]).await
+    }
+}
+
+/// Changes of counts as they are written.
+pub(super) struct CountRows(Vec<(String, Key, i64)>);
+
+impl CountRows {
+    /// A message comes to each of these devices, and waits; messages that wait are not counted by hours.
+    pub(super) fn of_waiting(messages: impl Iterator<Item = (AccountId, DeviceId)>) -> Self {
+        let mut changes = CountChanges::default();
+        messages.for_each(|(account, device)| changes.add_waiting(account, device, 1));
+        Self::of(changes.all)
+    }
+
+    fn of(changes: BTreeMap<Key, i64>) -> Self {
+        let changes = changes.into_iter().filter(|(_, change)| *change != 0);
+        Self(changes.map(|(key, change)| (key.1.to_string(), key, change)).collect())
+    }
+
+    pub(super) fn insertion(&self) -> Insertion<'_> {
         const PUT: InsertRows = InsertRows {
             table: "message_counts",
             columns: &[
@@ -72,16 +95,12 @@ impl CountChanges {
             then: "ON CONFLICT (account_id, device_id, direction, state)
                 DO UPDATE SET count = message_counts.count + excluded.count",
         };
-        write_hours(tx, self.hours).await?;
-        let changes = self.all.into_iter().filter(|(_, change)| *change != 0);
-        let changes: Vec<(String, Key, i64)> =
-            changes.map(|(key, change)| (key.1.to_string(), key, change)).collect();
-        let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(changes.len());
-        for (device, (account, _, direction, state), change) in &changes {
+        let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(self.0.len());
+        for (device, (account, _, direction, state), change) in &self.0 {
             let (direction, state) = (direction.as_ref().into(), state.as_ref().into());
             rows.push(vec![account.0.into(), device.into(), direction, state, (*change).into()]);
         }
-        tx.insert(&PUT, &rows).await.map(drop)
+        Insertion { into: &PUT, rows }
     }
 }
 

@@ -12,7 +12,9 @@ use domain::ports::{Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ids_json, list};
-use crate::sql::{FindRows, InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params};
+use crate::sql::{
+    FindRows, InsertRows, Insertion, LookUp, Param, Row, SqlError, SqlResult, Tx, Type, params,
+};
 use crate::stored;
 
 /// An earlier request, as its idempotency key remembers it.
@@ -114,7 +116,10 @@ pub(crate) async fn repeated(
     key: IdempotencyKey,
     now: Timestamp,
 ) -> SqlResult<Option<Accepted>> {
-    let remembered = load_remembered(tx, &[(account, &key)], now).await?;
+    let keys = [(account, &key)];
+    let names = StoredNames::of(&keys);
+    let [found] = tx.find_all([names.look_up()]).await?;
+    let remembered = remembered_of(tx, found, &keys, now).await?;
     let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
     Ok(Some(match &before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
@@ -125,23 +130,42 @@ pub(crate) async fn repeated(
     }))
 }
 
-/// The earlier requests of these keys.
-pub(super) async fn load_remembered(
+/// The names under which keys may be stored.
+pub(super) struct StoredNames(BTreeSet<(i64, String)>);
+
+impl StoredNames {
+    pub(super) fn of(keys: &[(AccountId, &IdempotencyKey)]) -> Self {
+        let of_key = |(account, key): &(AccountId, &IdempotencyKey)| {
+            let account = account.0;
+            names(key).map(move |name| (account, name)).collect::<Vec<_>>()
+        };
+        Self(keys.iter().flat_map(of_key).collect())
+    }
+
+    /// Finds what [`remembered_of`] reads.
+    pub(super) fn look_up(&self) -> LookUp<'_> {
+        const FIND: FindRows = FindRows {
+            select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
+            key: &[("account_id", Type::Int), ("name", Type::Text)],
+            then: "",
+        };
+        let keys = self.0.iter().map(|(account, name)| vec![(*account).into(), name.into()]);
+        LookUp {
+            find: &FIND,
+            types: &[Type::Int, Type::Text, Type::Int, Type::Blob, Type::Text],
+            keys: keys.collect(),
+        }
+    }
+}
+
+/// The earlier requests of these keys, from what was found under their names.
+pub(super) async fn remembered_of(
     tx: &mut Tx,
+    found: Vec<Row>,
     keys: &[(AccountId, &IdempotencyKey)],
     now: Timestamp,
 ) -> SqlResult<RememberedKeys> {
-    const FIND: FindRows = FindRows {
-        select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
-        key: &[("account_id", Type::Int), ("name", Type::Text)],
-        then: "",
-    };
-    let wanted: BTreeSet<_> =
-        keys.iter().flat_map(|(account, key)| names(key).map(|name| (account.0, name))).collect();
-    let wanted: Vec<Vec<Param<'_>>> =
-        wanted.iter().map(|(account, name)| vec![(*account).into(), name.into()]).collect();
-    let rows = tx.find(&FIND, &wanted).await?;
-    let found = tx.readable_owned("idempotency", rows, remembered_from).into_iter();
+    let found = tx.readable_owned("idempotency", found, remembered_from).into_iter();
     let forgotten = forgotten_before(now);
     let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
     let mut remembered: RememberedKeys =
@@ -177,31 +201,45 @@ pub(crate) fn forgotten_before(now: Timestamp) -> Timestamp {
     now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
 }
 
-/// A key that is too old but not cleaned up yet is replaced.
-pub(super) async fn remember(tx: &mut Tx, requests: &[KeyedRequest<'_>]) -> SqlResult<()> {
-    const PUT: InsertRows = InsertRows {
-        table: "idempotency",
-        columns: &[
-            ("account_id", Type::Int),
-            ("name", Type::Text),
-            ("request_hash", Type::Blob),
-            ("message_ids", Type::Text),
-            ("created_at", Type::Int),
-        ],
-        then: "ON CONFLICT (account_id, name) DO UPDATE SET
-            request_hash = excluded.request_hash, message_ids = excluded.message_ids,
-            created_at = excluded.created_at",
-    };
-    let ids = |request: &KeyedRequest<'_>| {
-        stored::ids::write(request.messages.iter().map(|message| message.id))
-    };
-    let ids = requests.iter().map(ids).collect::<SqlResult<Vec<String>>>()?;
-    let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(requests.len());
-    for (KeyedRequest { account, name, key, now, .. }, ids) in requests.iter().zip(&ids) {
-        let hash = key.request_hash.as_slice();
-        rows.push(vec![account.0.into(), (*name).into(), hash.into(), ids.into(), (*now).into()]);
+/// What keys stand for from now on. One that is too old but not cleaned up yet is replaced.
+pub(super) struct KeyRows<'a>(Vec<(KeyedRequest<'a>, String)>);
+
+impl<'a> KeyRows<'a> {
+    pub(super) fn of(requests: impl Iterator<Item = KeyedRequest<'a>>) -> SqlResult<Self> {
+        let with_ids = |request: KeyedRequest<'a>| {
+            let ids = stored::ids::write(request.messages.iter().map(|message| message.id))?;
+            Ok((request, ids))
+        };
+        requests.map(with_ids).collect::<SqlResult<Vec<_>>>().map(Self)
     }
-    tx.insert(&PUT, &rows).await.map(drop)
+
+    pub(super) fn insertion(&self) -> Insertion<'_> {
+        const PUT: InsertRows = InsertRows {
+            table: "idempotency",
+            columns: &[
+                ("account_id", Type::Int),
+                ("name", Type::Text),
+                ("request_hash", Type::Blob),
+                ("message_ids", Type::Text),
+                ("created_at", Type::Int),
+            ],
+            then: "ON CONFLICT (account_id, name) DO UPDATE SET
+                request_hash = excluded.request_hash, message_ids = excluded.message_ids,
+                created_at = excluded.created_at",
+        };
+        let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(self.0.len());
+        for (KeyedRequest { account, name, key, now, .. }, ids) in &self.0 {
+            let hash = key.request_hash.as_slice();
+            rows.push(vec![
+                account.0.into(),
+                (*name).into(),
+                hash.into(),
+                ids.into(),
+                (*now).into(),
+            ]);
+        }
+        Insertion { into: &PUT, rows }
+    }
 }
 
 /// What answers a request that depends on them.

@@ -169,7 +169,8 @@ pub(super) async fn name_by_number<'m>(
     spellings::follow(tx, &mut messages).await
 }
 
-async fn name_lids(tx: &mut Tx, messages: &mut [&mut Message]) -> SqlResult<()> {
+/// The first half of [`name_by_number`]: people who are named by LID.
+pub(super) async fn name_lids(tx: &mut Tx, messages: &mut [&mut Message]) -> SqlResult<()> {
     const FIND: FindRows = FindRows {
         select: "SELECT device_id, lid, phone FROM identities",
         key: &[("device_id", Type::Text), ("lid", Type::Text)],

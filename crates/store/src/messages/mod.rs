@@ -28,7 +28,7 @@ use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
 use domain::message::{Address, Direction, Message, MessageState, Origin};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
 
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, to_json};
+use crate::sql::{InsertRows, Insertion, Param, Row, SqlResult, Tx, Type, to_json};
 use crate::stored;
 
 /// The columns both tables begin with: the name, the type, and what [`Encoded::params`] writes
@@ -248,21 +248,28 @@ impl<'m> Encoded<'m> {
     }
 }
 
-/// Puts messages into the outbox, each with what it was charged to.
-async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Charged)]) -> SqlResult<()> {
-    let encoded: Vec<Encoded<'_>> =
-        messages.iter().map(|(message, _)| Encoded::of(message)).collect::<SqlResult<_>>()?;
-    let mut rows = Vec::with_capacity(messages.len());
-    for ((message, Charged { period, grant }), encoded) in messages.iter().zip(&encoded) {
-        let mut params = encoded.params(message);
-        params.extend([
-            Param::from(period.day),
-            Param::from(period.month),
-            Param::from(grant.map(|id| id.0)),
-        ]);
-        rows.push(params);
+/// Messages as they are put into the outbox, each with what it was charged to.
+struct WaitingRows<'m>(Vec<(&'m Message, Charged, Encoded<'m>)>);
+
+impl<'m> WaitingRows<'m> {
+    fn of(messages: impl Iterator<Item = (&'m Message, Charged)>) -> SqlResult<Self> {
+        let encoded = |(message, charged)| Ok((message, charged, Encoded::of(message)?));
+        messages.map(encoded).collect::<SqlResult<Vec<_>>>().map(Self)
     }
-    tx.insert(&OUTBOX, &rows).await.map(drop)
+
+    fn insertion(&self) -> Insertion<'_> {
+        let mut rows = Vec::with_capacity(self.0.len());
+        for (message, Charged { period, grant }, encoded) in &self.0 {
+            let mut params = encoded.params(message);
+            params.extend([
+                Param::from(period.day),
+                Param::from(period.month),
+                Param::from(grant.map(|id| id.0)),
+            ]);
+            rows.push(params);
+        }
+        Insertion { into: &OUTBOX, rows }
+    }
 }
 
 /// Puts messages into the history; the ids of those that were not known yet.

@@ -13,13 +13,13 @@ use domain::ports::{OutboxEntry, Progress, Recorded};
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
-use super::accept::{AccountStates, account_states_from, put_account_states, usage_columns};
+use super::accept::{AccountStates, account_rows, account_states_from, usage_columns};
 use super::amend;
 use super::counts::CountChanges;
 use super::identities::name_by_number;
 use super::outbox::entry_from;
 use super::{
-    Charged, Waiting, content_from, history_columns, ids_json, insert_history, insert_waiting,
+    Charged, Waiting, WaitingRows, content_from, history_columns, ids_json, insert_history,
     message_from, waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
@@ -307,8 +307,8 @@ async fn settle(
     tx.execute(DELETE, params![&ids]).await?;
     let (stay, left): (Vec<&Waiting>, Vec<&Waiting>) =
         rows.iter().partition(|row| row.message.state.is_waiting());
-    let stay: Vec<_> = stay.into_iter().map(|row| (&row.message, row.charged)).collect();
-    insert_waiting(tx, &stay).await?;
+    let stay = WaitingRows::of(stay.into_iter().map(|row| (&row.message, row.charged)))?;
+    tx.insert_all(vec![stay.insertion()]).await?;
     let messages: Vec<&Message> = left.iter().map(|row| &row.message).collect();
     let moved: HashSet<MessageId> = insert_history(tx, &messages).await?.into_iter().collect();
     add_contacts(tx, &messages).await?;
@@ -325,8 +325,7 @@ async fn settle(
     }
     counts.write(tx).await?;
     grants::refund(tx, &refunds).await?;
-    let accounts = account_states.keys().copied().collect();
-    put_account_states(tx, account_states, &accounts).await
+    tx.insert_all(vec![account_rows(account_states.iter())]).await
 }
 
 /// Takes a message that has left the outbox off its account's count, and refunds it when it failed;

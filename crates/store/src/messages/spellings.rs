@@ -42,7 +42,8 @@ pub(crate) async fn spell(tx: &mut Tx, device: DeviceId, new: Spelling) -> SqlRe
     rename_contact(tx, &id, &from, &to).await
 }
 
-/// Puts messages to second spellings into the chats of the accounts' numbers.
+/// Puts messages to second spellings into the chats of the accounts' numbers: the second half of
+/// [`super::identities::name_by_number`].
 pub(super) async fn follow(tx: &mut Tx, messages: &mut [&mut Message]) -> SqlResult<()> {
     // Most installations know none: a group of messages costs one look then, not one for each.
     const ANY: &str = "SELECT phone FROM spellings LIMIT 1";

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::{ANSWER_MAX, Pool, end};
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Parts, Reply, RunGroup, answer};
-use crate::sql::{SqlError, SqlResult};
+use crate::sql::{SqlError, SqlResult, Tx};
 
 /// Most requests that wait for the worker; further ones wait to be queued.
 const QUEUED_REQUESTS_MAX: usize = 4_096;
@@ -59,8 +59,12 @@ impl Worker {
 
 async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
     let mut next = None;
+    // The connections of the last commits: the pool would ping each of them twice between two commits.
+    let mut kept: Vec<Tx> = Vec::new();
     loop {
+        next = next.or_else(|| requests.try_recv().ok());
         if next.is_none() {
+            kept.clear();
             next = requests.recv().await.ok();
         }
         if next.is_none() {
@@ -76,18 +80,29 @@ async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
             groups.push(item);
             next = (count < BATCH_REQUESTS_MAX).then(|| requests.try_recv().ok()).flatten();
         }
-        join_all(groups.into_vec().into_iter().map(|group| commit(&pool, &cache, group))).await;
+        let groups = groups.into_vec().into_iter();
+        let commits = groups.map(|group| commit(&pool, &cache, group, kept.pop()));
+        let commits = join_all(commits.collect::<Vec<_>>());
+        kept = commits.await.into_iter().flatten().collect();
     }
 }
 
-/// Commits a group and replies to all its requests. One that cannot be written fails alone.
-async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
+/// Commits a group and replies to all its requests. One that cannot be written fails alone. Takes the connection of an
+/// earlier commit, and returns its own when that can be used again.
+async fn commit(
+    pool: &Pool,
+    cache: &Cache,
+    mut group: Box<dyn RunGroup>,
+    mut kept: Option<Tx>,
+) -> Option<Tx> {
     let mut parts = Parts::of(&*group);
     while let Some(part) = parts.next() {
-        let outcome = match pool.begin().await {
+        let outcome = match pool.begin_on(kept.take()).await {
             Ok(mut tx) => {
                 let outcome = timeout(ANSWER_MAX, group.run(&mut tx, part.clone())).await;
-                end(pool, tx, outcome, cache).await
+                let ended = end(pool, &mut tx, outcome, cache).await;
+                kept = ended.is_ok().then_some(tx);
+                ended
             }
             Err(error) => Err(error),
         };
@@ -101,4 +116,5 @@ async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
         pool.hints.send_accepted(devices.filter(|device| !pool.leases.owns(*device)));
     }
     group.finish(&Ok(()));
+    kept
 }

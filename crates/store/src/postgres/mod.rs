@@ -41,10 +41,12 @@ use groups::Worker;
 use guard::refuse_earlier_release;
 use hints::Hints;
 pub(crate) use link::PostgresLink;
+#[cfg(debug_assertions)]
+pub use link::ROUND_TRIPS;
 use link::{MessageIds, from_sqlx};
 use lost_answers::LostAnswers;
 use schema::migrate_alone;
-use silence::Silence;
+use silence::{PING_MAX, Silence};
 pub(crate) use target::Target;
 
 /// Most connections.
@@ -109,6 +111,19 @@ impl Pool {
         let mut tx = self.acquire().await?;
         in_time(&mut tx, "BEGIN").await?;
         Ok(tx)
+    }
+
+    /// The same on a connection that was used just now and not given back: BEGIN itself shows whether it still works,
+    /// and one that does not is replaced, as one that waited in the pool is.
+    async fn begin_on(&self, kept: Option<Tx>) -> SqlResult<Tx> {
+        if let Some(mut tx) = kept {
+            tx.touched.clear();
+            if let Ok(Ok(_)) = timeout(PING_MAX, tx.execute("BEGIN", &[])).await {
+                return Ok(tx);
+            }
+            close(&mut tx);
+        }
+        self.begin().await
     }
 
     /// Runs something outside a transaction. The connection on which it takes longer is closed: the pool would wait
@@ -236,7 +251,7 @@ impl PostgreSql {
         let task = async move {
             let mut tx = pool.begin().await?;
             let outcome = timeout(WRITE_MAX, work(&mut tx)).await;
-            end(&pool, tx, outcome, &cache).await
+            end(&pool, &mut tx, outcome, &cache).await
         };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
@@ -300,28 +315,28 @@ fn crashed() -> SqlError {
 /// fallen silent, is closed.
 async fn end<T>(
     pool: &Pool,
-    mut tx: Tx,
+    tx: &mut Tx,
     outcome: Result<SqlResult<T>, Elapsed>,
     cache: &Cache,
 ) -> SqlResult<T> {
     let outcome = match outcome {
         Ok(Ok(value)) => {
-            let noted = timeout(ANSWER_MAX, changes::write(&mut tx)).await;
+            let noted = timeout(ANSWER_MAX, changes::write(tx)).await;
             noted.map(|noted| noted.map(|()| value))
         }
         failed => failed,
     };
     let ended = match &outcome {
         Ok(Ok(_)) => {
-            let committed = in_time(&mut tx, "COMMIT").await;
+            let committed = in_time(tx, "COMMIT").await;
             if committed.is_err() {
                 pool.lost_answers.note();
             }
             committed
         }
-        Ok(Err(_)) => in_time(&mut tx, "ROLLBACK").await,
+        Ok(Err(_)) => in_time(tx, "ROLLBACK").await,
         Err(_) => {
-            close(&mut tx);
+            close(tx);
             Err(silent())
         }
     };

@@ -7,8 +7,8 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::{Instant, timeout};
 
-/// How long a connection that was not used for a while may take to show that it still works.
-const PING_MAX: Duration = Duration::from_secs(1);
+/// How long a connection may take to show that it still works.
+pub(super) const PING_MAX: Duration = Duration::from_secs(1);
 
 /// When a connection last did not answer, if ever. What was idle then is not tried: each would cost its request
 /// as long, and a wire that is cut silences all of them.
