@@ -64,8 +64,8 @@ pub fn document(api: &Api) -> OpenApi {
 }
 
 fn add_schemas(known: &mut BTreeMap<String, RefOr<Schema>>, schema: &NamedSchema) {
-    for (name, schema) in &schema.all {
-        known.entry(name.clone()).or_insert_with(|| schema.clone());
+    for (name, schema) in schema.all() {
+        known.entry(name).or_insert(schema);
     }
 }
 
@@ -108,7 +108,7 @@ fn operation(route: &Route, keys: &[KeyPlace]) -> Operation {
         let forms: &[&str] = if docs.is_body_a_form_too { &FORM_TYPES } else { &[] };
         let mut request = RequestBodyBuilder::new().required(Some(required));
         for content_type in ["application/json"].iter().chain(forms) {
-            let content = Content::new(Some(Ref::from_schema_name(&body.name)));
+            let content = Content::new(Some(Ref::from_schema_name(body.name())));
             request = request.content(*content_type, content);
         }
         operation = operation.request_body(Some(request.build()));
@@ -116,7 +116,8 @@ fn operation(route: &Route, keys: &[KeyPlace]) -> Operation {
     for answer in &docs.answers {
         operation = operation.response(answer.status.to_string(), answer_response(answer));
     }
-    let error_body = docs.error_body.as_ref().map(|(schema, kind)| (schema.name.as_str(), *kind));
+    let error_body = docs.error_body.map(|(schema, kind)| (schema.name(), kind));
+    let error_body = error_body.as_ref().map(|(name, kind)| (name.as_str(), *kind));
     for (status, meanings) in errors(route) {
         operation = operation.response(status.to_string(), error_response(&meanings, error_body));
     }
@@ -142,7 +143,7 @@ fn parameter(name: &str, place: ParameterIn, meaning: Option<&str>) -> Parameter
 fn answer_response(answer: &ResponseDoc) -> Response {
     let mut response = ResponseBuilder::new().description("Success");
     if !answer.content_type.is_empty() {
-        let schema = answer.schema.as_ref().map(|schema| Ref::from_schema_name(&schema.name));
+        let schema = answer.schema.as_ref().map(|schema| Ref::from_schema_name(schema.name()));
         response = response.content(answer.content_type, Content::new(schema));
     }
     for (name, meaning) in &answer.headers {

@@ -76,33 +76,75 @@ pub struct ResponseDoc {
     pub headers: Vec<(&'static str, &'static str)>,
 }
 
-/// A schema with its name and those it refers to.
+/// A schema with its name and those it refers to. It is made when a document asks for it: every start builds
+/// the table of routes, and their schemas together are megabytes.
+#[derive(Clone, Copy)]
 pub struct NamedSchema {
-    /// Its name in the document.
-    pub name: String,
-    /// Itself, and all it refers to.
-    pub all: Vec<(String, RefOr<Schema>)>,
+    make_name: fn() -> String,
+    make_all: fn() -> Vec<(String, RefOr<Schema>)>,
 }
 
 impl NamedSchema {
     /// The schema of a type.
     pub fn of<T: ToSchema>() -> Self {
-        let name = T::name().into_owned();
-        let mut all = vec![(name.clone(), T::schema())];
-        T::schemas(&mut all);
-        Self { name, all }
+        Self { make_name: name_of::<T>, make_all: schemas_of::<T> }
     }
 
-    /// The schema of a generic type around another, such as a list of it, under a name of its own.
-    fn around<W: ToSchema, T: ToSchema>(suffix: &str) -> Self {
-        let Self { mut all, .. } = Self::of::<W>();
-        let name = format!("{}{suffix}", T::name());
-        if let Some((wrapper, _)) = all.first_mut() {
-            wrapper.clone_from(&name);
-        }
-        all.extend(Self::of::<T>().all);
-        Self { name, all }
+    /// The schema of a list of these, under a name of its own.
+    fn list_of<T: ToSchema>() -> Self {
+        Self { make_name: list_name::<T>, make_all: list_schemas::<T> }
     }
+
+    /// The schema of this in an envelope, under a name of its own.
+    fn enveloped<W: ToSchema, T: ToSchema>() -> Self {
+        Self { make_name: answer_name::<T>, make_all: answer_schemas::<W, T> }
+    }
+
+    /// Its name in the document.
+    pub fn name(&self) -> String {
+        (self.make_name)()
+    }
+
+    /// Itself, and all it refers to.
+    pub fn all(&self) -> Vec<(String, RefOr<Schema>)> {
+        (self.make_all)()
+    }
+}
+
+fn name_of<T: ToSchema>() -> String {
+    T::name().into_owned()
+}
+
+fn schemas_of<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
+    let mut all = vec![(name_of::<T>(), T::schema())];
+    T::schemas(&mut all);
+    all
+}
+
+fn list_name<T: ToSchema>() -> String {
+    format!("{}List", T::name())
+}
+
+fn list_schemas<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
+    around::<List<T>, T>(list_name::<T>())
+}
+
+fn answer_name<T: ToSchema>() -> String {
+    format!("{}Answer", T::name())
+}
+
+fn answer_schemas<W: ToSchema, T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
+    around::<W, T>(answer_name::<T>())
+}
+
+/// The schemas of a generic type around another, which get this name together.
+fn around<W: ToSchema, T: ToSchema>(name: String) -> Vec<(String, RefOr<Schema>)> {
+    let mut all = schemas_of::<W>();
+    if let Some((wrapper, _)) = all.first_mut() {
+        *wrapper = name;
+    }
+    all.extend(schemas_of::<T>());
+    all
 }
 
 impl Route {
@@ -192,13 +234,13 @@ impl Route {
     /// Says that success is a list of these.
     #[must_use]
     pub fn answers_list<T: ToSchema>(self, status: u16) -> Self {
-        self.answer(status, "application/json", Some(NamedSchema::around::<List<T>, T>("List")))
+        self.answer(status, "application/json", Some(NamedSchema::list_of::<T>()))
     }
 
     /// Says that success is this, in an envelope of the API's own.
     #[must_use]
     pub fn answers_in<W: ToSchema, T: ToSchema>(self, status: u16) -> Self {
-        self.answer(status, "application/json", Some(NamedSchema::around::<W, T>("Answer")))
+        self.answer(status, "application/json", Some(NamedSchema::enveloped::<W, T>()))
     }
 
     /// Says that success has no body.
@@ -259,5 +301,49 @@ impl Route {
         let body = || (NamedSchema::of::<ProblemBody<'static>>(), "application/problem+json");
         self.docs.error_body.get_or_insert_with(body);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    struct Unasked;
+
+    impl ToSchema for Unasked {
+        fn name() -> Cow<'static, str> {
+            panic!("nobody asked for the name")
+        }
+    }
+
+    impl PartialSchema for Unasked {
+        fn schema() -> RefOr<Schema> {
+            panic!("nobody asked for the schema")
+        }
+    }
+
+    #[test]
+    fn a_table_of_routes_makes_no_schemas() {
+        let route = Route::get("/x", Access::Public, || async { "" });
+        let route = route.body::<Unasked>().answers::<Unasked>(200).answers_list::<Unasked>(201);
+        let route = route.answers_in::<Unasked, Unasked>(202).errors_as::<Unasked>();
+        assert!(route.docs.body.is_some() && route.docs.error_body.is_some());
+    }
+
+    #[test]
+    fn a_schema_around_another_has_both() {
+        for (schema, name) in [
+            (NamedSchema::list_of::<String>(), "StringList"),
+            (NamedSchema::enveloped::<u8, String>(), "StringAnswer"),
+        ] {
+            let names: Vec<String> = schema.all().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(schema.name(), name);
+            assert_eq!(names.first().map(String::as_str), Some(name));
+            assert_eq!(names.last().map(String::as_str), Some("String"), "{name}");
+        }
     }
 }

@@ -186,7 +186,7 @@ fn in_path(template: &str) -> impl Iterator<Item = &str> {
 
 /// A body to begin with: the fields that must be there.
 fn example(route: &Route) -> String {
-    let schema = route.docs.body.as_ref().and_then(|body| body.all.first());
+    let schema = route.docs.body.and_then(|body| body.all().into_iter().next());
     let schema =
         schema.and_then(|(_, schema)| serde_json::to_value(schema).ok()).unwrap_or_default();
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);

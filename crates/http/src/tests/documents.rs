@@ -47,7 +47,8 @@ fn a_schemas_name_means_one_thing() {
         let mut known = BTreeMap::new();
         for docs in routes.into_iter().map(|route| route.docs) {
             let answers = docs.answers.into_iter().filter_map(|answer| answer.schema);
-            for (name, schema) in docs.body.into_iter().chain(answers).flat_map(|named| named.all) {
+            let named = docs.body.into_iter().chain(answers);
+            for (name, schema) in named.flat_map(|schema| schema.all()) {
                 let schema = serde_json::to_value(schema).unwrap();
                 let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
                 assert_eq!(*first, schema, "two schemas are called {name}");
