@@ -18,6 +18,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+/// A seventh of the processor time of an accepted message; `docs/performance.md` has the figures.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A self-hosted, multi-tenant WhatsApp gateway.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None)]
