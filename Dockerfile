@@ -16,8 +16,6 @@ COPY --from=build --chown=10001:10001 --chmod=0700 /data /data
 # For a media store that several nodes share: a volume that is mounted here belongs to the user.
 COPY --from=build --chown=10001:10001 --chmod=0700 /data /media
 ENV GERBANG_LISTEN=0.0.0.0:8080 GERBANG_DATA_DIR=/data
-# Large buffers go back to the system when they are freed.
-ENV GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1048576
 VOLUME /data
 WORKDIR /data
 EXPOSE 8080

@@ -40,6 +40,8 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let production = build_production(root)?;
     let mut cargo = shell::cargo(root);
+    // Every error of the gateways would take a trace of the stack.
+    cargo.env_remove("RUST_BACKTRACE");
     cargo.args(["bench", "--package", "gerbang", "--features", "simulator"]);
     cargo.args(["--bench", "gateway", "--", "--production"]).arg(&production);
     if let Some(before) = &options.before {

@@ -59,6 +59,7 @@ const NEEDS: &[Need] = &[
         packages: &["nodejs", "npm"],
         is_there: || shell::find("node").is_some() && shell::find("npm").is_some(),
     },
+    Need { what: "make", packages: &["make"], is_there: || shell::find("make").is_some() },
     Need { what: "curl", packages: &["curl"], is_there: || shell::find("curl").is_some() },
     Need {
         what: "PHP with curl",
