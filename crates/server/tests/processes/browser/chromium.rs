@@ -105,7 +105,8 @@ impl Chromium {
     pub async fn wait_for(&mut self, expression: &str) {
         let script = format!(
             "new Promise(done => {{
-                const look = () => ({expression}) ? done(true) : setTimeout(look, 20);
+                // A page that has just begun to load has no body.
+                const look = () => (document.body && ({expression})) ? done(true) : setTimeout(look, 20);
                 look();
                 setTimeout(() => done(false), 20000);
             }})"
