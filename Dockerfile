@@ -6,7 +6,9 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # Only this package: building the workspace would unify the simulator's features into it.
-RUN cargo build --release --locked --package gerbang && mkdir /data
+# Linux on 64-bit ARM has pages of up to 64 KiB: an allocator that was built for smaller ones does not start there.
+RUN if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi; \
+    cargo build --release --locked --package gerbang && mkdir /data
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home gerbang

@@ -103,7 +103,8 @@ macro_rules! store_conformance {
                 a_place_that_moves_changes_its_row,
                 an_edit_that_came_in_changes_its_message_once,
                 whom_an_edit_mentions_its_message_mentions, a_change_by_another_person_is_ignored,
-                a_change_that_comes_before_its_message_waits_for_it, an_admin_deletes_in_the_own_group_only,
+                a_change_that_comes_before_its_message_waits_for_it,
+                a_change_of_an_unreadable_message_shows_once_that_is_recovered, an_admin_deletes_in_the_own_group_only,
                 an_edit_of_ours_counts_once_whatsapp_has_it;
             files: a_file_is_pending_from_the_commit_of_its_message, a_stored_file_is_due_no_more,
                 a_file_that_failed_is_due_later, due_files_are_shared_among_accounts,

@@ -91,6 +91,11 @@ fn build(root: &Path) -> Result<PathBuf> {
     let mut cargo = shell::cargo(root);
     cargo.args(["build", "--locked", "--package", "gerbang", "--profile", PROFILE]);
     cargo.args(["--target-dir", "target"]);
+    // Linux on 64-bit ARM has pages of 4, 16 or 64 KiB, and an allocator that was built for smaller ones than it
+    // finds does not start. By itself it is built for those of this machine.
+    if cfg!(target_arch = "aarch64") {
+        cargo.env("JEMALLOC_SYS_WITH_LG_PAGE", "16");
+    }
     shell::run(&mut cargo)?;
     Ok(root.join("target").join(PROFILE).join("gerbang"))
 }

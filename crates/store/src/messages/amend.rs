@@ -1,10 +1,11 @@
 //! Edits of messages, deletions for everyone and votes, applied to the messages they are about.
 //!
-//! One that comes before its message waits in `amendments`, until the message comes.
+//! One that comes before its message, or while that cannot be read, waits in `amendments`, until the message comes.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use domain::content::ContentKind;
 use domain::device::Device;
 use domain::ids::{DeviceId, WhatsappId};
 use domain::message::{Address, Amendment, Change, Message};
@@ -80,8 +81,8 @@ pub(super) fn sent(recorded: &Recorded) -> Option<Concerning> {
     Some((recorded.message.device_id, Amendment::of(&recorded.message)?))
 }
 
-/// Applies changes, in order; the messages that they have changed. One whose message is not known yet is
-/// kept for it.
+/// Applies changes, in order; the messages that they have changed. One whose message is not known yet, or
+/// cannot be read, is kept for it.
 pub(super) async fn apply(
     tx: &mut Tx,
     changes: &[Concerning],
@@ -91,6 +92,10 @@ pub(super) async fn apply(
     for (device, amendment) in changes {
         match find(tx, *device, amendment).await? {
             Found::Message(message) => {
+                // What it turns out to be takes its place, context and all, and is changed then.
+                if message.kind() == ContentKind::Unreadable {
+                    keep(tx, *device, amendment).await?;
+                }
                 recorded.extend(amended(tx, *message, amendment, devices).await?);
             }
             Found::Nothing => keep(tx, *device, amendment).await?,
@@ -196,19 +201,20 @@ async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult
 }
 
 /// Takes the changes of messages that have just come, in the order of their times.
-pub(super) async fn take_early(tx: &mut Tx, new: &[&Message]) -> SqlResult<Vec<Concerning>> {
+pub(super) async fn take_early(tx: &mut Tx, came: &[&Message]) -> SqlResult<Vec<Concerning>> {
     const FIND: FindRows = FindRows {
         select: "SELECT device_id, whatsapp_id, change, chat, author, text, at FROM amendments",
         key: &[("device_id", Type::Text), ("whatsapp_id", Type::Text)],
         then: "ORDER BY at",
     };
     const DELETE: &str = "DELETE FROM amendments WHERE device_id = $1 AND whatsapp_id = $2";
-    let devices: Vec<String> = new.iter().map(|message| message.device_id.to_string()).collect();
-    let keys: Vec<Vec<Param<'_>>> = new
+    // A message may have come twice: as one that could not be read, and recovered.
+    let names: BTreeSet<(String, &str)> = came
         .iter()
-        .zip(&devices)
-        .map(|(message, device)| vec![device.into(), message.whatsapp_id.as_str().into()])
+        .map(|message| (message.device_id.to_string(), message.whatsapp_id.as_str()))
         .collect();
+    let keys: Vec<Vec<Param<'_>>> =
+        names.iter().map(|(device, id)| vec![device.into(), (*id).into()]).collect();
     let mut early = Vec::new();
     for mut row in tx.find(&FIND, &keys).await? {
         early.push(early_from(&mut row)?);

@@ -69,10 +69,14 @@ pub(crate) async fn receive_group(
     let known: Vec<&Message> = rows.iter().filter(|row| !new.contains(&row.id)).copied().collect();
     let mut recovered = recover(tx, &known).await?;
     let fresh = rows.iter().filter(|row| new.contains(&row.id)).map(|row| (row.id, *row));
-    let fresh = fresh.chain(recovered.iter().map(|(id, message)| (*id, message)));
+    let fresh: Vec<(MessageId, &Message)> =
+        fresh.chain(recovered.iter().map(|(id, message)| (*id, message))).collect();
     let carriers: Vec<_> =
-        fresh.filter_map(|(id, message)| Some((message, files.get(&id)?))).collect();
+        fresh.iter().filter_map(|(id, message)| Some((*message, files.get(id)?))).collect();
     files::insert(tx, &carriers).await?;
+    let came: Vec<&Message> = fresh.iter().map(|(_, message)| *message).collect();
+    let mut early = amend::take_early(tx, &came).await?;
+    amend::name_early_choices(tx, &early).await?;
     let mut stored = |message: Message| match new.contains(&message.id) {
         true => Some(message),
         false => recovered.remove(&message.id),
@@ -85,9 +89,6 @@ pub(crate) async fn receive_group(
         };
         stored.map(recorded).collect()
     };
-    let came: Vec<&Message> = rows.iter().filter(|row| new.contains(&row.id)).copied().collect();
-    let mut early = amend::take_early(tx, &came).await?;
-    amend::name_early_choices(tx, &early).await?;
     let mut answers: Vec<Vec<Recorded>> = arrived.into_iter().map(&mut answer).collect();
     for (index, mut changes) in changes.into_iter().enumerate() {
         let device = group[index].device;

@@ -98,6 +98,7 @@ struct Pool {
     leases: Arc<Leases>,
     hints: Arc<Hints>,
     lost_answers: Arc<LostAnswers>,
+    silence: Arc<Silence>,
 }
 
 impl Pool {
@@ -118,9 +119,11 @@ impl Pool {
     async fn begin_on(&self, kept: Option<Tx>) -> SqlResult<Tx> {
         if let Some(mut tx) = kept {
             tx.touched.clear();
+            let asked_at = Instant::now();
             if let Ok(Ok(_)) = timeout(PING_MAX, tx.execute("BEGIN", &[])).await {
                 return Ok(tx);
             }
+            self.silence.note(asked_at);
             close(&mut tx);
         }
         self.begin().await
@@ -179,12 +182,13 @@ impl PostgreSql {
         let cache = Arc::new(Cache::default());
         refuse_earlier_release(&options).await?;
         let silence = Arc::new(Silence::default());
+        let noted = silence.clone();
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .before_acquire(move |connection, known| {
-                let silence = silence.clone();
+                let silence = noted.clone();
                 Box::pin(async move { silence.works(connection, known.idle_for).await })
             })
             .after_connect(|connection, _| Box::pin(prepare(connection)))
@@ -200,6 +204,7 @@ impl PostgreSql {
             leases,
             hints,
             lost_answers: Arc::default(),
+            silence,
         };
         let mut tx = pool.acquire().await?;
         migrate_alone(&mut tx).await?;

@@ -1,4 +1,5 @@
-//! Connections that have fallen silent: found by a ping, before one that waited in the pool is used.
+//! Connections that have fallen silent: found by a ping, before one that waited in the pool is used, or by the BEGIN on
+//! one that was kept.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ impl Silence {
     }
 
     /// A connection that was asked then has not answered.
-    fn note(&self, asked_at: Instant) {
+    pub(super) fn note(&self, asked_at: Instant) {
         let mut last = self.0.lock();
         *last = (*last).max(Some(asked_at));
     }

@@ -38,23 +38,27 @@ impl State {
         let sender_key = sender_key(message.sender.as_ref());
         let is_new =
             self.known.insert((device_id, message.whatsapp_id.0.clone(), sender_key.clone()));
-        let changed = |state: &mut Self| state.amend(device_id, amendment.as_ref()?);
-        if !is_new {
-            let recovered = self.recover(device_id, new, &sender_key);
-            return recovered.into_iter().chain(changed(self)).collect();
-        }
-        self.keep_file(&mut message);
-        self.history.insert(message.id, message.clone());
-        let mut recorded = vec![Recorded { is_new: true, ..self.recorded(message.clone(), 0) }];
+        let came = if is_new {
+            self.keep_file(&mut message);
+            self.history.insert(message.id, message.clone());
+            Some(Recorded { is_new: true, ..self.recorded(message, 0) })
+        } else {
+            self.recover(device_id, new, &sender_key)
+        };
+        let early = came.as_ref().map(|came| self.amend_early(&came.message));
+        let changed = amendment.and_then(|amendment| self.amend(device_id, &amendment));
+        came.into_iter().chain(early.into_iter().flatten()).chain(changed).collect()
+    }
+
+    /// Applies what came before its message, or while that could not be read.
+    fn amend_early(&mut self, message: &Message) -> Vec<Recorded> {
         let is_its = |(device, amendment): &mut (DeviceId, Amendment)| {
-            *device == device_id && amendment.whatsapp_id == message.whatsapp_id
+            *device == message.device_id && amendment.whatsapp_id == message.whatsapp_id
         };
         let mut early: Vec<_> = self.early.extract_if(.., is_its).collect();
         early.sort_by_key(|(_, amendment)| amendment.at);
-        self.name_early_choices(&message);
-        recorded.extend(early.iter().filter_map(|(device, early)| self.amend(*device, early)));
-        recorded.extend(changed(self));
-        recorded
+        self.name_early_choices(message);
+        early.iter().filter_map(|(device, early)| self.amend(*device, early)).collect()
     }
 
     /// Names the answers of votes that came before their poll.
@@ -82,24 +86,12 @@ impl State {
         let is_known = |message: &Message| {
             message.device_id == device_id && message.whatsapp_id == amendment.whatsapp_id
         };
-        if !self.history.values().any(is_known) {
-            let is_same = |(device, early): &(DeviceId, Amendment)| {
-                *device == device_id
-                    && (&early.whatsapp_id, &early.author)
-                        == (&amendment.whatsapp_id, &amendment.author)
-                    && match (&early.change, &amendment.change) {
-                        (Change::Voted(early), Change::Voted(vote)) => early.voter == vote.voter,
-                        (early, change) => discriminant(early) == discriminant(change),
-                    }
-            };
-            self.early.retain(|early| !is_same(early));
-            let mut early = amendment.clone();
-            // As the databases keep it.
-            if let Change::Edited { mentions, .. } = &mut early.change {
-                *mentions = None;
-            }
-            self.early.push((device_id, early));
-            return None;
+        let is_unreadable = |message: &Message| {
+            let is_it = message.device_id == device_id && amendment.is_of(message);
+            is_it && message.kind() == ContentKind::Unreadable
+        };
+        if !self.history.values().any(is_known) || self.history.values().any(is_unreadable) {
+            self.keep_early(device_id, amendment);
         }
         let message = self.history.values_mut().find(is_it)?;
         if !message.amend(amendment) {
@@ -111,6 +103,25 @@ impl State {
         let events: Vec<Event> = event.into_iter().collect();
         self.emit(&events);
         Some(Recorded { message, events, is_new: false })
+    }
+
+    fn keep_early(&mut self, device_id: DeviceId, amendment: &Amendment) {
+        let is_same = |(device, early): &(DeviceId, Amendment)| {
+            *device == device_id
+                && (&early.whatsapp_id, &early.author)
+                    == (&amendment.whatsapp_id, &amendment.author)
+                && match (&early.change, &amendment.change) {
+                    (Change::Voted(early), Change::Voted(vote)) => early.voter == vote.voter,
+                    (early, change) => discriminant(early) == discriminant(change),
+                }
+        };
+        self.early.retain(|early| !is_same(early));
+        let mut early = amendment.clone();
+        // As the databases keep it.
+        if let Change::Edited { mentions, .. } = &mut early.change {
+            *mentions = None;
+        }
+        self.early.push((device_id, early));
     }
 
     /// A message that could not be read has come after all.

@@ -158,6 +158,37 @@ pub async fn a_change_that_comes_before_its_message_waits_for_it(store: Arc<dyn 
     assert_eq!(kinds(&came), [EventKind::MessageReceived, EventKind::MessageRevoked]);
 }
 
+pub async fn a_change_of_an_unreadable_message_shows_once_that_is_recovered(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let unreadable =
+        |id: &str| IncomingMessage { content: Content::unreadable(), ..incoming(id, BUDI) };
+    let first = receive(&world, unreadable("X1")).await.remove(0).message;
+    for early in [edit("fake", ANI), edit("baru", BUDI)] {
+        assert_eq!(receive(&world, early).await.len(), 0);
+    }
+    let came = receive(&world, incoming("X1", BUDI)).await;
+    assert_eq!(kinds(&came), [EventKind::MessageReceived, EventKind::MessageEdited]);
+    let found = stored(&world, &first).await;
+    assert_eq!(found, came[1].message);
+    assert_eq!(
+        (found.text(), found.context.changes.edited_at),
+        ("baru", Some(stored_time(later(-50))))
+    );
+    // A deletion shows at once, and does not end with the row that stood for its message.
+    let second = receive(&world, unreadable("X2")).await.remove(0).message;
+    let revoked = receive(&world, change(Content::Revoke, "X2", BUDI, None)).await;
+    assert_eq!(kinds(&revoked), [EventKind::MessageRevoked]);
+    assert_eq!(stored(&world, &second).await, revoked[0].message);
+    let came = receive(&world, incoming("X2", BUDI)).await;
+    assert_eq!(kinds(&came), [EventKind::MessageReceived, EventKind::MessageRevoked]);
+    let found = stored(&world, &second).await;
+    assert_eq!(
+        (found.kind(), found.context.changes.revoked_at),
+        (ContentKind::Image, Some(stored_time(later(-50))))
+    );
+    assert_eq!(world.store.clean_up(NOW, later(-40)).await.unwrap(), 0, "no change waits any more");
+}
+
 pub async fn an_admin_deletes_in_the_own_group_only(store: Arc<dyn Store>) {
     let world = World::new(store).await;
     let [group, other]: [ChatId; 2] =
