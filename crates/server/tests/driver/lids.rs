@@ -3,13 +3,13 @@
 use domain::chat::ChatId;
 use domain::content::Content;
 use domain::context::{Context, Mentions};
-use domain::ids::{AccountId, MessageId, WhatsappId};
+use domain::ids::{AccountId, MessageId};
 use domain::message::Receipt;
 use domain::ports::{Messenger, MessengerEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::world::{OURS, THEIRS, World, chat, new_id};
+use crate::world::{OURS, THEIRS, World, chat};
 
 #[tokio::test]
 async fn who_writes_by_lid_is_known_by_number() {
@@ -53,19 +53,16 @@ async fn a_chat_by_lid_reads_whom_a_message_mentions_by_lid() {
         let people = vec![THEIRS.to_owned(), OURS.to_owned()];
         let mentions = Mentions { people, all: false };
         let context = Context { mentions, ..Context::default() };
-        let (id, text) = (new_id(), format!("Halo @{THEIRS}, ini @{OURS}"));
-        let content = Content::Text(text.as_str().into());
-        world.try_send_message(device, &to, &id, content, context).await.unwrap();
-        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-        let mail = world.sim.mail(THEIRS, &id).await;
+        let content = Content::Text(format!("Halo @{THEIRS}, ini @{OURS}").into());
+        let mail = world.send_and_read(device, &to, content, context, THEIRS).await;
         let text = format!("Halo @{}, ini @{}", theirs.user(), ours.user());
         assert_eq!(mail["text"], json!(text), "to {to}");
         assert_eq!(mail["mentions"], json!([theirs.as_str(), ours.as_str()]), "to {to}");
     }
     let text = format!("Ya @{}", theirs.user());
     let answer = json!({ "to": OURS, "text": text, "mentions": [theirs.as_str()] });
-    let sent = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), answer).await;
-    let read = world.recorder.message(&WhatsappId(sent["id"].as_str().unwrap().to_owned())).await;
+    let id = world.sim.phone_sends(THEIRS, answer).await;
+    let read = world.recorder.message(&id).await;
     assert_eq!(read.content.text(), format!("Ya @{THEIRS}"));
     assert_eq!(read.context.mentions.people, [THEIRS]);
 }
