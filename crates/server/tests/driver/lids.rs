@@ -1,10 +1,11 @@
 //! People whom WhatsApp names by LID: one person, one chat, both names.
 
 use domain::chat::ChatId;
-use domain::content::Content;
-use domain::context::{Context, Mentions};
+use domain::content::{Content, ContentKind};
+use domain::context::{Context, Mentions, Quote};
 use domain::ids::{AccountId, MessageId};
-use domain::message::Receipt;
+use domain::message::{Address, Receipt};
+use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -65,6 +66,41 @@ async fn a_chat_by_lid_reads_whom_a_message_mentions_by_lid() {
     let read = world.recorder.message(&id).await;
     assert_eq!(read.content.text(), format!("Ya @{THEIRS}"));
     assert_eq!(read.context.mentions.people, [THEIRS]);
+}
+
+#[tokio::test]
+async fn a_chat_by_lid_names_what_a_message_is_about_by_lid() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    let device = world.link(OURS).await;
+    let (ours, theirs) = (world.sim.lid(OURS).await, world.sim.lid(THEIRS).await);
+    let sent = world.send(device, &chat(THEIRS), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(sent.clone())).await;
+    let came = world.sim.write(THEIRS, OURS, "Ya").await;
+    world.recorder.message(&came).await;
+    let quote = |is_ours: bool| Quote {
+        whatsapp_id: if is_ours { sent.clone() } else { came.clone() },
+        is_ours: Some(is_ours),
+        sender: (!is_ours)
+            .then(|| Address { phone: Some(PhoneNumber::from_digits(THEIRS)), lid: None }),
+        kind: ContentKind::Text,
+        text: "Halo".to_owned(),
+    };
+    for to in [chat(THEIRS), ChatId::Lid(theirs.clone())] {
+        for (content, is_ours, named) in [
+            (Content::Text("Baik".into()), false, &theirs),
+            (Content::Text("Baik".into()), true, &ours),
+            (Content::Reaction("👍".into()), false, &theirs),
+            (Content::Reaction("👍".into()), true, &theirs),
+            (Content::Edit("Hai".into()), true, &theirs),
+            (Content::Revoke, true, &theirs),
+        ] {
+            let what = format!("{content:?} to {to}");
+            let context = Context { reply_to: Some(quote(is_ours)), ..Context::default() };
+            let mail = world.send_and_read(device, &to, content, context, THEIRS).await;
+            assert_eq!(mail["target_jid"], json!(named.as_str()), "{what}");
+        }
+    }
 }
 
 #[tokio::test]
