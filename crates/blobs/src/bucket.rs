@@ -27,6 +27,8 @@ const RETRIES_MAX: usize = 2;
 const RETRIES_LAST: Duration = Duration::from_secs(20);
 /// How long an address that does not answer is waited for.
 const CONNECT_MAX: &str = "5 seconds";
+/// How S3 says that there is no such bucket; of a file that is missing it says `NoSuchKey`.
+const NO_BUCKET: &str = "<Code>NoSuchBucket</Code>";
 
 /// A bucket, or the part of it below a prefix.
 pub struct BucketBlobs {
@@ -85,6 +87,14 @@ impl BucketBlobs {
     }
 }
 
+/// Lets errors pass that say that a file is missing; where the bucket itself is, no file is lost.
+fn missing_file(error: Error) -> Result<(), BlobError> {
+    match &error {
+        Error::NotFound { source, .. } if !source.to_string().contains(NO_BUCKET) => Ok(()),
+        _ => Err(fault(error)),
+    }
+}
+
 #[async_trait]
 impl BlobStore for BucketBlobs {
     async fn draft(&self) -> Result<TempMedia, BlobError> {
@@ -106,14 +116,16 @@ impl BlobStore for BucketBlobs {
     }
 
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError> {
-        open(&*self.bucket, key, part).await
+        let blob = open(&*self.bucket, key, part).await?;
+        if blob.is_none() {
+            // What is missing stands in a body, and the answer to HEAD has none.
+            self.bucket.get(&key.into()).await.map(drop).or_else(missing_file)?;
+        }
+        Ok(blob)
     }
 
     async fn delete(&self, key: &str) -> Result<(), BlobError> {
-        match self.bucket.delete(&key.into()).await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(fault(error)),
-        }
+        self.bucket.delete(&key.into()).await.or_else(missing_file)
     }
 
     async fn delete_all(&self, prefix: &str) -> Result<(), BlobError> {
@@ -121,10 +133,7 @@ impl BlobStore for BucketBlobs {
         let names = found.map(|meta| meta.map(|meta| meta.location)).boxed();
         let mut deleted = self.bucket.delete_stream(names);
         while let Some(one) = deleted.next().await {
-            match one {
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(fault(error)),
-            }
+            one.map(drop).or_else(missing_file)?;
         }
         Ok(())
     }
@@ -136,6 +145,9 @@ impl BlobStore for BucketBlobs {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
 
     fn variables(endpoint: &str) -> Vec<(String, String)> {
@@ -153,7 +165,7 @@ mod tests {
     async fn a_bucket_that_cannot_be_reached_is_an_error_and_no_end() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let endpoint = format!("http://{closed}");
         let drafts = dir.path().join("drafts");
         let blobs = BucketBlobs::open("s3://files/a/b/", variables(&endpoint), &drafts).unwrap();
@@ -165,5 +177,61 @@ mod tests {
         assert!(blobs.put_bytes("1/a/request-3EB0", b"some bytes".to_vec()).await.is_err());
         assert!(blobs.open("1/a/7", None).await.is_err());
         assert!(blobs.delete_all("1/").await.is_err());
+    }
+
+    /// Answers a request with 404 and this code, in a body where the method allows one.
+    fn answer(connection: &TcpStream, code: &str) {
+        let mut reader = BufReader::new(connection);
+        let (mut head, mut body_bytes) = (String::new(), 0);
+        loop {
+            let start = head.len();
+            reader.read_line(&mut head).unwrap();
+            let line = head[start..].trim_end().to_ascii_lowercase();
+            if let Some(length) = line.strip_prefix("content-length: ") {
+                body_bytes = length.parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        std::io::copy(&mut reader.take(body_bytes), &mut std::io::sink()).unwrap();
+        let body = match head.starts_with("HEAD ") {
+            true => String::new(),
+            false => format!("<Error><Code>{code}</Code></Error>"),
+        };
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let mut connection = connection;
+        // Who asked may be gone.
+        drop(connection.write_all(answer.as_bytes()));
+    }
+
+    /// The address of a service that knows nothing.
+    fn service(code: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                answer(&connection.unwrap(), code);
+            }
+        });
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn where_the_bucket_is_missing_no_file_is() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let drafts = dir.path().join("drafts");
+        for (code, is_away) in [("NoSuchKey", false), ("NoSuchBucket", true)] {
+            let blobs =
+                BucketBlobs::open("s3://files/a", variables(&service(code)), &drafts).unwrap();
+            let opened = blobs.open("1/a/7", None).await;
+            assert_eq!(opened.is_err(), is_away, "{code}");
+            assert!(opened.is_err() || matches!(opened, Ok(None)), "{code}");
+            assert_eq!(blobs.delete("1/a/7").await.is_err(), is_away, "{code}");
+        }
     }
 }

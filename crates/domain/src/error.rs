@@ -8,6 +8,7 @@ use crate::passkey::PasskeyRefusal;
 use crate::plan::Feature;
 use crate::policy::queue::QueueFull;
 use crate::policy::rate::RateState;
+use crate::ports::BlobError;
 use crate::scope::Scope;
 use crate::webhook::EventKind;
 
@@ -130,8 +131,9 @@ impl Error {
 /// What a store may answer instead of success.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached or written to; trying again may help.
-    #[error("database unavailable: {0}")]
+    /// The database or the media store, which the text names, cannot be reached or written to; trying again may
+    /// help.
+    #[error("{0}")]
     Unavailable(String),
     /// What was read makes no sense, or a statement failed: a fault of ours.
     #[error("database fault: {0}")]
@@ -141,5 +143,22 @@ pub enum StoreError {
     NotOwner,
 }
 
+impl From<BlobError> for StoreError {
+    fn from(error: BlobError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 /// What a use case returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_store_that_is_away_is_not_called_the_database() {
+        let error = Error::Store(BlobError("no such bucket".to_owned()).into());
+        assert_eq!(error.to_string(), "the store is not available: media store: no such bucket");
+    }
+}

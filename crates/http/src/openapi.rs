@@ -64,6 +64,10 @@ pub fn document(api: &Api) -> OpenApi {
 }
 
 fn add_schemas(known: &mut BTreeMap<String, RefOr<Schema>>, schema: &NamedSchema) {
+    // With it came all it refers to; many routes name the same types, and making those takes long.
+    if known.contains_key(&schema.name()) {
+        return;
+    }
     for (name, schema) in schema.all() {
         known.entry(name).or_insert(schema);
     }
@@ -203,5 +207,37 @@ fn tag(path: &str) -> String {
         ) => "process".to_owned(),
         Some("docs" | "assets" | "favicon.ico") | None => "pages".to_owned(),
         Some(_) => path.rsplit('/').next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use utoipa::{PartialSchema, ToSchema};
+
+    use super::*;
+
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+
+    struct Counted;
+
+    impl ToSchema for Counted {}
+
+    impl PartialSchema for Counted {
+        fn schema() -> RefOr<Schema> {
+            MADE.fetch_add(1, Ordering::SeqCst);
+            Object::with_type(Type::String).into()
+        }
+    }
+
+    #[test]
+    fn the_schema_of_a_type_is_made_once() {
+        let mut known = BTreeMap::new();
+        for _ in 0..2 {
+            add_schemas(&mut known, &NamedSchema::of::<Counted>());
+        }
+        assert_eq!(known.into_keys().collect::<Vec<_>>(), ["Counted"]);
+        assert_eq!(MADE.load(Ordering::SeqCst), 1);
     }
 }

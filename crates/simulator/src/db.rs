@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use crate::clock;
@@ -20,7 +21,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", "OFF")?;
-    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    set_up(&db)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     db.execute_batch(SCHEMA)?;
     for column in [
@@ -84,8 +85,16 @@ fn add_column_of(db: &Connection, table: &str, column: &str, of: &str) -> Result
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    set_up(&db)?;
     Ok(db)
+}
+
+/// What holds for both connections.
+fn set_up(db: &Connection) -> Result<()> {
+    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    // Or it plans many statements anew each time they run, in case the values ask for another plan.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// The seed of all derived keys, made on first use.
@@ -98,4 +107,25 @@ pub(crate) fn seed(db: &Connection) -> Result<[u8; 32]> {
     let seed: [u8; 32] = clock::random_bytes();
     db.execute("INSERT INTO meta (key, value) VALUES ('seed', ?1)", [&seed[..]])?;
     Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn a_statement_is_planned_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("simulator.sqlite");
+        let (writer, reader) = (open(&path).unwrap(), open_reader(&path).unwrap());
+        let newest = "SELECT seq FROM inbox WHERE number = ?1 ORDER BY seq DESC LIMIT ?2";
+        for db in [&writer, &reader] {
+            let mut query = db.prepare(newest).unwrap();
+            for limit in 1..=3 {
+                assert!(!query.exists([1, limit]).unwrap());
+            }
+            assert_eq!(query.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
 }

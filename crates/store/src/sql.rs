@@ -51,7 +51,9 @@ pub(crate) type SqlResult<T> = Result<T, SqlError>;
 impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
         match error {
-            SqlError::Unavailable(text) => Self::Unavailable(text),
+            SqlError::Unavailable(text) => {
+                Self::Unavailable(format!("database unavailable: {text}"))
+            }
             SqlError::NotOwner => Self::NotOwner,
             SqlError::Unique(_) | SqlError::Fault(_) | SqlError::Unreadable(_) => {
                 Self::Fault(error.to_string())

@@ -386,10 +386,10 @@ async fn what_running_nodes_would_notice_is_not_changed_under_them() {
     first.register_node(&node("old"), Duration::from_secs(3_600)).await.unwrap();
     first.close().await;
     // As if 0032, the last migration that contracts, and what follows were still to come.
-    schema.execute("UPDATE schema_version SET version = version - 2").await;
+    schema.execute("UPDATE schema_version SET version = version - 3").await;
     let error = store::open(&schema.url()).await.err().unwrap();
     assert!(matches!(&error, OpenError::NodesRun { nodes } if nodes == "old (1)"), "{error}");
-    schema.execute("UPDATE schema_version SET version = version + 2").await;
+    schema.execute("UPDATE schema_version SET version = version + 3").await;
     store::open(&schema.url()).await.unwrap().close().await;
     schema.drop().await;
 }

@@ -102,7 +102,8 @@ macro_rules! store_conformance {
             amend: votes_are_counted_with_their_poll, a_vote_that_comes_before_its_poll_waits_for_it,
                 a_place_that_moves_changes_its_row,
                 an_edit_that_came_in_changes_its_message_once,
-                whom_an_edit_mentions_its_message_mentions, a_change_by_another_person_is_ignored,
+                whom_an_edit_mentions_its_message_mentions,
+                an_edit_that_waits_for_its_message_keeps_whom_it_mentions, a_change_by_another_person_is_ignored,
                 a_change_that_comes_before_its_message_waits_for_it,
                 a_change_of_an_unreadable_message_shows_once_that_is_recovered, an_admin_deletes_in_the_own_group_only,
                 an_edit_of_ours_counts_once_whatsapp_has_it;

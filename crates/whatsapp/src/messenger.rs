@@ -160,18 +160,21 @@ impl WhatsappMessenger {
         let OutgoingMessage { chat, mut content, mut context, preview, .. } = message;
         let names_people = !context.mentions.people.is_empty();
         let refers = names_people || context.reply_to.is_some();
-        let by_lid = to.is_lid()
+        let addressed = match refers {
+            true => self.addressed(device, &client, to.clone()).await,
+            false => None,
+        };
+        let named = addressed.unwrap_or_else(|| to.clone());
+        let by_lid = named.is_lid()
             || (refers && to.is_group() && self.group_is_by_lid(device, &client, &to).await);
         if names_people {
-            let by_lid =
-                by_lid || (!to.is_group() && self.person_is_by_lid(device, &client, &to).await);
             let people = &context.mentions.people;
             let names = mentions::names_in_chat(&client, &to, people, by_lid).await;
             mentions::rename(&mut content, &mut context, &names);
         }
         let own = client.lid().filter(|_| by_lid).or_else(|| client.pn());
         let around = Surroundings {
-            to: &to,
+            to: &named,
             by_lid,
             own: own.map(|jid| jid.to_non_ad()),
             context,

@@ -178,10 +178,13 @@ pub(crate) fn person_jid(person: &ChatId) -> Jid {
     }
 }
 
-/// Who wrote the message that is referred to.
+/// Who wrote the message that is referred to, in the chat that this one goes to.
 fn writer(quote: &Quote, around: &Surroundings<'_>) -> Option<Jid> {
     if quote.is_ours == Some(true) {
         return around.own.clone();
+    }
+    if !around.to.is_group() {
+        return Some(around.to.clone());
     }
     let sender = quote.sender.as_ref()?;
     let by_lid = || sender.lid.as_ref().map(|lid| Jid::lid(lid.user()));
@@ -475,6 +478,34 @@ mod tests {
             let reaction = reaction("👍".to_owned(), &around).unwrap();
             let key = reaction.reaction_message.as_option().unwrap().key.as_option().unwrap();
             assert_eq!(key.participant.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_direct_chat_names_all_as_it_is_addressed() {
+        let to = Jid::lid("77");
+        let quote = |is_ours: bool| Quote {
+            whatsapp_id: WhatsappId::from_random([7; 8]),
+            is_ours: Some(is_ours),
+            sender: (!is_ours)
+                .then(|| Address { phone: Some(PhoneNumber::from_digits("628111")), lid: None }),
+            kind: ContentKind::Text,
+            text: "halo".to_owned(),
+        };
+        for (is_ours, writer) in [(false, "77@lid"), (true, "99@lid")] {
+            let context = Context { reply_to: Some(quote(is_ours)), ..Context::default() };
+            let own = Some(Jid::lid("99"));
+            let around = Surroundings { by_lid: true, own, ..around(&to, context) };
+            assert_eq!(context_info(&around).participant.as_deref(), Some(writer));
+            let reaction = reaction("👍".to_owned(), &around).unwrap();
+            let key = reaction.reaction_message.as_option().unwrap().key.as_option().unwrap();
+            let named = (key.remote_jid.as_deref(), key.participant.as_deref());
+            assert_eq!(named, (Some("77@lid"), None));
+            for change in [edit("x", &around), protocol(Type::REVOKE, None, &around)] {
+                let change = change.unwrap();
+                let key = change.protocol_message.as_option().unwrap().key.as_option().unwrap();
+                assert_eq!(key.remote_jid.as_deref(), Some("77@lid"));
+            }
         }
     }
 

@@ -24,7 +24,7 @@ pub enum Change {
     Edited {
         /// The text.
         text: Arc<str>,
-        /// Whom it mentions; `None` where that is not known any more, and those stay whom the text still calls.
+        /// Whom it mentions; `None` where an earlier release kept the text alone: those stay whom it still calls.
         mentions: Option<Mentions>,
     },
     /// It is deleted for everyone.

@@ -11,12 +11,12 @@ use super::content::check_text;
 use super::context::check_mentions;
 use super::send::{check_idempotency_key, key_of};
 use super::{AcceptedMessages, Core, Principal};
-use crate::content::Content;
+use crate::content::{Content, ContentKind};
 use crate::context::{Context, Mentions, Quote};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, WhatsappId};
 use crate::message::{AMEND_MAX, Direction, Message, MessageState, NewMessage, REVOKE_MAX};
-use crate::ports::{Cancellation, IdempotencyKey};
+use crate::ports::{Cancellation, IdempotencyKey, MessageFilter, PageRequest};
 use crate::scope::Scope;
 
 /// What became of a message that was to be deleted for everyone.
@@ -27,6 +27,9 @@ pub enum Revocation {
     /// The deletion is accepted as a message of its own.
     Accepted(AcceptedMessages),
 }
+
+/// How many of the edits that wait are read at once.
+const EDITS_PAGE: u32 = 100;
 
 const OF_OTHERS: &str = "another person sent it";
 const NOT_SENT: &str = "it has not been sent";
@@ -39,7 +42,7 @@ const IS_CHANGE: &str = "it is itself a change of another message";
 
 impl Core {
     /// Accepts another text for a message that was sent. It mentions those who are given, as in [`Core::send`];
-    /// where none are given, those of the message's who are still called in it.
+    /// where none are given, those of the newest text's who are still called in it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotEditable`], [`Error::Invalid`] for the text and the mentions, and what
@@ -57,11 +60,38 @@ impl Core {
         let content = Content::Edit(check_text(text)?);
         let mentions = match mentions {
             Some(given) => check_mentions(principal.account()?, &target.chat, &given, &content)?,
-            None => target.context.mentions.still_in(content.text()),
+            None => self.newest_mentions(&target).await?.still_in(content.text()),
         };
         let now = self.clock.now();
         let amending = Amending { target, content, mentions, until: AMEND_MAX };
         self.accept_change(principal, amending, idempotency, now, editable).await
+    }
+
+    /// Whom the newest text of a message mentions: that of its newest edit that waits, or its own.
+    async fn newest_mentions(&self, target: &Message) -> Result<Mentions> {
+        // Not by chat: what waits is still in the chat that it was accepted for.
+        let waiting_edits = MessageFilter {
+            direction: Some(Direction::Out),
+            device: Some(target.device_id),
+            states: vec![MessageState::Scheduled, MessageState::Queued],
+            kinds: vec![ContentKind::Edit],
+            ..MessageFilter::default()
+        };
+        let is_its = |edit: &&Message| {
+            let edited = edit.context.reply_to.as_ref();
+            edited.is_some_and(|edited| edited.whatsapp_id == target.whatsapp_id)
+        };
+        let mut page = PageRequest { before: None, limit: EDITS_PAGE };
+        loop {
+            let found = self.store.messages(target.account_id, &waiting_edits, page).await?;
+            if let Some(edit) = found.items.iter().find(is_its) {
+                return Ok(edit.context.mentions.clone());
+            }
+            page.before = found.next(|edit| edit.id.0);
+            if page.before.is_none() {
+                return Ok(target.context.mentions.clone());
+            }
+        }
     }
 
     /// Deletes a message for everyone; one that still waits is cancelled.

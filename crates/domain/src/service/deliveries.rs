@@ -37,10 +37,8 @@ impl Core {
         after: Timestamp,
     ) -> Result<Vec<WebhookId>> {
         principal.require(Scope::Manage)?;
-        if principal.caller.bound_device().is_some() {
-            return Err(Error::Forbidden);
-        }
-        Ok(self.store.failed_webhooks(principal.account_id()?, after).await?)
+        let account = principal.require_account_key()?;
+        Ok(self.store.failed_webhooks(account, after).await?)
     }
 
     /// Delivers again what was delivered or is a dead letter.

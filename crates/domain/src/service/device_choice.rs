@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Core, Principal};
 use crate::device::{Device, DeviceStatus};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::DeviceId;
 use crate::scope::Scope;
 
@@ -24,7 +24,8 @@ impl Core {
     /// one that is chosen already in any case.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the chosen one is not the caller's, [`Error::Forbidden`] for the operator.
+    /// [`Error::NotFound`](crate::error::Error::NotFound) when the chosen one is not the caller's,
+    /// [`Error::Forbidden`](crate::error::Error::Forbidden) for the operator.
     pub async fn devices_to_choose(
         &self,
         principal: &Principal,
@@ -53,13 +54,11 @@ impl Core {
     /// How many devices the caller's account has.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for the operator and for device tokens.
+    /// [`Error::Forbidden`](crate::error::Error::Forbidden) for the operator and for device tokens.
     pub async fn device_counts(&self, principal: &Principal) -> Result<DeviceCounts> {
         principal.require(Scope::Read)?;
-        if principal.caller.bound_device().is_some() {
-            return Err(Error::Forbidden);
-        }
-        let counts = self.store.count_devices(Some(principal.account_id()?)).await?;
+        let account = principal.require_account_key()?;
+        let counts = self.store.count_devices(Some(account)).await?;
         let sum = |is_counted: &dyn Fn(DeviceStatus) -> bool| {
             let counted = counts.iter().filter(|(status, _)| is_counted(*status));
             counted.map(|(_, count)| count).sum()

@@ -76,10 +76,7 @@ impl Core {
                 return Ok(FileFound::Ended(file.state, file.reason.unwrap_or_default()));
             }
         }
-        let unavailable = |error: crate::ports::BlobError| {
-            Error::Store(StoreError::Unavailable(error.to_string()))
-        };
-        let blob = self.blobs.open(&file.blob_key(), part).await.map_err(unavailable)?;
+        let blob = self.blobs.open(&file.blob_key(), part).await.map_err(StoreError::from)?;
         let blob = blob.ok_or(Error::NotFound("file"))?;
         Ok(FileFound::Open(Box::new(OpenFile { message, blob })))
     }

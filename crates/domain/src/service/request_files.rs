@@ -6,7 +6,7 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Core;
-use crate::error::{Error, Result, StoreError};
+use crate::error::{Error, Result};
 use crate::ports::NotKept;
 
 /// Files of one request that are put at a time.
@@ -48,7 +48,7 @@ impl Core {
                 self.outbound.report_full();
                 Error::DiskFull
             }
-            NotKept::Failed(error) => Error::Store(StoreError::Unavailable(error.to_string())),
+            NotKept::Failed(error) => Error::Store(error.into()),
         })
     }
 

@@ -65,6 +65,7 @@ words! {
     contact_line: "Line {}: write name; number.", "Baris {}: tulis nama; nomor.";
     mentions: "Mention (optional)", "Sebut (opsional)";
     mentions_help: "Numbers, one a line; “all” is everybody in a group. Phones highlight a number that stands in the text after an @.", "Nomor, satu per baris; “semua” berarti seluruh anggota grup. Ponsel menyorot nomor yang ditulis setelah @ di dalam teks.";
+    all: "all", "semua";
     question: "Question", "Pertanyaan";
     question_missing: "Write the question.", "Isi pertanyaannya.";
     options: "Answers, one a line, 2 to 12", "Jawaban, satu per baris, 2 sampai 12";
@@ -287,11 +288,7 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
             textarea #text name="text" rows="5" maxlength=(TEXT_CHARS_MAX)
                 aria-describedby="text-help" { (form.text) }
             span.help #text-help { (words.text_help) }
-            label for="mentions" { (own.mentions) }
-            textarea #mentions name="mentions" rows="1"
-                aria-describedby="mentions-help mentions-fault" { (form.mentions) }
-            span.help #mentions-help { (own.mentions_help) }
-            (Fault::beside(fault, "mentions"))
+            (mentions(own, &form.mentions, fault))
             label.check {
                 input type="checkbox" name="no_preview" value="1" checked[!form.no_preview.is_empty()];
                 (own.no_preview)
@@ -299,6 +296,17 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
         }
         // Outside the part: what has no field of its own, such as a quota, is said here.
         (Fault::beside(fault, "text"))
+    }
+}
+
+/// The field for whom a text mentions.
+pub(super) fn mentions(own: &SendWords, written: &str, fault: Option<&Fault>) -> Markup {
+    html! {
+        label for="mentions" { (own.mentions) }
+        textarea #mentions name="mentions" rows="1"
+            aria-describedby="mentions-help mentions-fault" { (written) }
+        span.help #mentions-help { (own.mentions_help) }
+        (Fault::beside(fault, "mentions"))
     }
 }
 

@@ -21,6 +21,7 @@ use super::failure::{PageResult, redirect};
 use super::group_names::name_of;
 use super::layout::{self, Place};
 use super::message_edits;
+use super::named_people::mention;
 use super::reasons::said;
 use super::show::{self, Confirm};
 use super::words::{Words, words};
@@ -171,15 +172,6 @@ fn mentioned(own: &MessageWords, mentions: &Mentions) -> String {
     let all = mentions.all.then(|| own.everybody.to_owned());
     let rest = (mentions.people.len() > MENTIONS_SHOWN).then(|| "…".to_owned());
     all.into_iter().chain(people).chain(rest).collect::<Vec<_>>().join(", ")
-}
-
-/// A person who is mentioned: a number as people know it, or an address.
-fn mention(person: &str) -> String {
-    if person.bytes().all(|b| b.is_ascii_digit()) {
-        format!("+{person}")
-    } else {
-        person.to_owned()
-    }
 }
 
 /// Who wrote a message in a group: what they call themselves, and their number where it is known.

@@ -14,9 +14,11 @@ use serde::Deserialize;
 
 use super::caller::{InAccount, Person, Posted, id};
 use super::chats::chat_path;
+use super::compose::{self, SendWords};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_acts::idempotency;
+use super::named_people::{mentions_in, written_mentions};
 use super::show::Confirm;
 use super::words::words;
 use crate::state::AppState;
@@ -41,13 +43,16 @@ pub(super) fn routes() -> Router<AppState> {
 #[serde(default)]
 struct EditForm {
     text: String,
+    /// Whom the text mentions, one a line; `None` where the form does not ask.
+    mentions: Option<String>,
     key: String,
 }
 
 /// The acts that are possible now.
 pub(super) fn acts(person: &Person, message: &Message) -> Markup {
-    let own = EditWords::of(person.lang);
+    let (own, of_send) = (EditWords::of(person.lang), SendWords::of(person.lang));
     let path = format!("/app/messages/{}", message.id);
+    let mentions = written_mentions(of_send.all, &message.context.mentions);
     let may_act = person.visitor.role() >= Role::Member;
     let is_answerable = !message.state.is_waiting()
         && message.reached_or_passed(MessageState::Sent).is_some()
@@ -73,6 +78,7 @@ pub(super) fn acts(person: &Person, message: &Message) -> Markup {
                     label.hidden for="text" { (own.edit) }
                     textarea #text name="text" required aria-describedby="text-help" { (text) }
                     span.help #text-help { (own.edit_help) }
+                    (compose::mentions(of_send, &mentions, None))
                     button { (own.edit) }
                 }
             }
@@ -97,8 +103,10 @@ async fn edit(
     person.visitor.require(Role::Member)?;
     let id = MessageId(id(&text, "message")?);
     let new = form.text.replace("\r\n", "\n");
-    let key = idempotency("POST /app/messages/{id}/edit", &form.key, &format!("{id} {new}"));
-    state.core().edit_message(person.principal(), id, new.as_str().into(), None, key).await?;
+    let mentions = form.mentions.as_deref().map(mentions_in);
+    let what = format!("{id} {new} {mentions:?}");
+    let key = idempotency("POST /app/messages/{id}/edit", &form.key, &what);
+    state.core().edit_message(person.principal(), id, new.as_str().into(), mentions, key).await?;
     Ok(redirect(&format!("/app/messages/{id}")))
 }
 

@@ -1,6 +1,7 @@
-//! The people that the form of the page Send names: contacts that it carries, and those whom it mentions.
+//! The people that forms name: contacts that a message carries, and those whom its text mentions.
 
 use domain::content::Contact;
+use domain::context::Mentions;
 
 use super::contents::{Carries, SendForm, given};
 
@@ -43,7 +44,12 @@ pub(super) fn mentions_of(form: &SendForm) -> Vec<String> {
     if !matches!(form.kind, Carries::Text | Carries::File) {
         return Vec::new();
     }
-    let written = form.mentions.split(['\n', ',', ';']);
+    mentions_in(&form.mentions)
+}
+
+/// Whom a field for mentions names.
+pub(super) fn mentions_in(written: &str) -> Vec<String> {
+    let written = written.split(['\n', ',', ';']);
     let written =
         written.map(|one| one.trim().trim_start_matches('@')).filter(|one| !one.is_empty());
     let named = written.map(|one| match one {
@@ -52,6 +58,22 @@ pub(super) fn mentions_of(form: &SendForm) -> Vec<String> {
         one => one,
     });
     named.map(str::to_owned).collect()
+}
+
+/// Mentions as they are written into their field; `all` is what everybody is called on the page.
+pub(super) fn written_mentions(all: &str, mentions: &Mentions) -> String {
+    let all = mentions.all.then(|| all.to_owned());
+    let people = mentions.people.iter().map(|person| mention(person));
+    all.into_iter().chain(people).collect::<Vec<_>>().join("\n")
+}
+
+/// A person who is mentioned: a number as people know it, or an address.
+pub(super) fn mention(person: &str) -> String {
+    if person.bytes().all(|b| b.is_ascii_digit()) {
+        format!("+{person}")
+    } else {
+        person.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ struct EditRequest {
     /// The text, or the caption, at most 65,536 characters.
     text: String,
     /// Whom it mentions now, as in a message to send; an empty list for no one. Left out, those whom the message
-    /// mentions and the text still has after an `@` stay, and `all`.
+    /// mentions (or its newest edit, where one still waits) and the text still has after an `@` stay, and `all`.
     #[schema(value_type = Option<Vec<String>>, max_items = 1024)]
     // What repeated requests are recognised by must stay the same where it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -89,6 +89,35 @@ async fn an_edit_mentions_those_given_or_those_it_still_calls() {
 }
 
 #[tokio::test]
+async fn an_edit_starts_from_whom_the_edit_before_it_mentions() {
+    let app = App::new().await;
+    let mentions = json!(["62811222333"]);
+    let [id, other] = [
+        sent(&app, json!({"text": "@62811222333", "mentions": mentions})).await,
+        sent(&app, json!({"text": "x"})).await,
+    ];
+    let text = "Halo @62811222333, @77 @88";
+    let accept =
+        async |id: MessageId, body: Value| ask(&app, edit_with(id, body)).await.expect(202).json();
+    let mut waiting = Vec::new();
+    for (of, given) in [(id, json!(["88@lid"])), (id, json!(["77@lid"])), (other, json!([]))] {
+        app.clock.hands.advance(SignedDuration::from_secs(1));
+        let accepted = accept(of, json!({"text": text, "mentions": given})).await;
+        waiting.push(accepted["id"].as_i64().unwrap());
+    }
+    for (edited, expected) in [(id, json!(["77@lid"])), (other, Value::Null)] {
+        let edit = accept(edited, json!({"text": text})).await;
+        assert_eq!(edit["mentions"], expected, "{edit}");
+        ask(&app, Ask::delete(format!("/v1/messages/{}", edit["id"]))).await.expect(200);
+    }
+    // Those that never went out do not count.
+    for edit in waiting {
+        ask(&app, Ask::delete(format!("/v1/messages/{edit}"))).await.expect(200);
+    }
+    assert_eq!(accept(id, json!({"text": text})).await["mentions"], mentions);
+}
+
+#[tokio::test]
 async fn a_message_is_deleted_for_everyone_or_cancelled() {
     let app = App::new().await;
     let waiting = send(&app, json!({"text": "x"})).await;

@@ -8,7 +8,7 @@ use domain::group::{
     GroupAnswer, GroupChange, GroupDetails, GroupPicture, GroupRequest, GroupRole, GroupSetting,
     MemberChange, MemberOutcome, ParticipantAction,
 };
-use domain::ids::{DeviceId, WhatsappId};
+use domain::ids::DeviceId;
 use domain::message::{Address, Failure, Receipt};
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
@@ -61,33 +61,34 @@ async fn a_group_gets_messages_and_answers() {
     }
 }
 
+/// A group, and how it names a member: behind an `@`, and by JID.
+async fn group_and_name(world: &World, by_lid: bool) -> (String, String, String) {
+    let group = world.sim.group("Tim", &[OURS, THEIRS, OTHERS], by_lid).await;
+    let lid = world.sim.lid(THEIRS).await;
+    match by_lid {
+        true => (group, lid.user().to_owned(), lid.as_str().to_owned()),
+        false => (group, THEIRS.to_owned(), format!("{THEIRS}@s.whatsapp.net")),
+    }
+}
+
 #[tokio::test]
 async fn a_group_reads_whom_a_message_mentions_as_it_names_its_members() {
     let world = World::new().await;
     let device = world.link(OURS).await;
-    let lid = world.sim.lid(THEIRS).await;
     for by_lid in [false, true] {
-        let group = world.sim.group("Tim", &[OURS, THEIRS, OTHERS], by_lid).await;
-        let (named, jid) = match by_lid {
-            true => (lid.user(), lid.as_str().to_owned()),
-            false => (THEIRS, format!("{THEIRS}@s.whatsapp.net")),
-        };
+        let (group, named, jid) = group_and_name(&world, by_lid).await;
         let first = world.sim.write(THEIRS, &group, "Halo").await;
         world.recorder.message(&first).await;
         let mentions = Mentions { people: vec![THEIRS.to_owned()], all: false };
         let context = Context { mentions, ..Context::default() };
-        let (id, text) = (new_id(), format!("Halo @{THEIRS}"));
-        let content = Content::Text(text.as_str().into());
-        world.try_send_message(device, &group, &id, content, context).await.unwrap();
-        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-        let mail = world.sim.mail(OTHERS, &id).await;
+        let content = Content::Text(format!("Halo @{THEIRS}").into());
+        let mail = world.send_and_read(device, &group, content, context, OTHERS).await;
         assert_eq!(mail["text"], json!(format!("Halo @{named}")), "by LID: {by_lid}");
         assert_eq!(mail["mentions"], json!([jid]));
         let mentioned = if by_lid { jid } else { THEIRS.to_owned() };
         let answer =
             json!({ "to": group, "text": format!("Ya @{named}"), "mentions": [mentioned] });
-        let sent = world.sim.call("POST", &format!("/phones/{OTHERS}/send"), answer).await;
-        let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+        let id = world.sim.phone_sends(OTHERS, answer).await;
         let read = world.recorder.message(&id).await;
         assert_eq!(read.content.text(), format!("Ya @{THEIRS}"), "by LID: {by_lid}");
         assert_eq!(read.context.mentions.people, [THEIRS]);
@@ -98,13 +99,8 @@ async fn a_group_reads_whom_a_message_mentions_as_it_names_its_members() {
 async fn an_edit_mentions_people_as_its_group_names_its_members() {
     let world = World::new().await;
     let device = world.link(OURS).await;
-    let lid = world.sim.lid(THEIRS).await;
     for by_lid in [false, true] {
-        let group = world.sim.group("Tim", &[OURS, THEIRS, OTHERS], by_lid).await;
-        let (named, jid) = match by_lid {
-            true => (lid.user(), lid.as_str().to_owned()),
-            false => (THEIRS, format!("{THEIRS}@s.whatsapp.net")),
-        };
+        let (group, named, jid) = group_and_name(&world, by_lid).await;
         let theirs = world.sim.write(OTHERS, &group, "Ya").await;
         world.recorder.message(&theirs).await;
         let ours = world.send(device, &group, "Halo").await;
@@ -118,19 +114,15 @@ async fn an_edit_mentions_people_as_its_group_names_its_members() {
         };
         let mentions = Mentions { people: vec![THEIRS.to_owned()], all: true };
         let context = Context { reply_to: Some(quote), mentions, ..Context::default() };
-        let (id, text) = (new_id(), format!("Halo @{THEIRS}"));
-        let content = Content::Edit(text.as_str().into());
-        world.try_send_message(device, &group, &id, content, context).await.unwrap();
-        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-        let mail = world.sim.mail(OTHERS, &id).await;
+        let content = Content::Edit(format!("Halo @{THEIRS}").into());
+        let mail = world.send_and_read(device, &group, content, context, OTHERS).await;
         assert_eq!(mail["kind"], "edit");
         assert_eq!(mail["text"], json!(format!("Halo @{named}")), "by LID: {by_lid}");
         assert_eq!(mail["mentions"], json!([jid, "all"]));
         let mentioned = if by_lid { jid } else { THEIRS.to_owned() };
         let edit = json!({ "message": theirs.as_str(), "text": format!("Ya @{named}") });
         let edit = json!({ "to": group, "edit": edit, "mentions": [mentioned] });
-        let sent = world.sim.call("POST", &format!("/phones/{OTHERS}/send"), edit).await;
-        let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+        let id = world.sim.phone_sends(OTHERS, edit).await;
         let read = world.recorder.message(&id).await;
         assert_eq!(read.content, Content::Edit(format!("Ya @{THEIRS}").into()));
         assert_eq!(read.context.mentions.people, [THEIRS], "by LID: {by_lid}");

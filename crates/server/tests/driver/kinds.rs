@@ -40,8 +40,7 @@ fn varint(bytes: &mut Vec<u8>, mut value: u64) {
 async fn write(world: &World, from: &str, to: &str, fields: Value) -> IncomingMessage {
     let mut body = fields;
     body["to"] = json!(to);
-    let sent = world.sim.call("POST", &format!("/phones/{from}/send"), body).await;
-    let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+    let id = world.sim.phone_sends(from, body).await;
     world.recorder.message(&id).await
 }
 

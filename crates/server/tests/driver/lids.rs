@@ -1,15 +1,16 @@
 //! People whom WhatsApp names by LID: one person, one chat, both names.
 
 use domain::chat::ChatId;
-use domain::content::Content;
-use domain::context::{Context, Mentions};
-use domain::ids::{AccountId, MessageId, WhatsappId};
-use domain::message::Receipt;
+use domain::content::{Content, ContentKind};
+use domain::context::{Context, Mentions, Quote};
+use domain::ids::{AccountId, MessageId};
+use domain::message::{Address, Receipt};
+use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::world::{OURS, THEIRS, World, chat, new_id};
+use crate::world::{OURS, THEIRS, World, chat};
 
 #[tokio::test]
 async fn who_writes_by_lid_is_known_by_number() {
@@ -53,21 +54,53 @@ async fn a_chat_by_lid_reads_whom_a_message_mentions_by_lid() {
         let people = vec![THEIRS.to_owned(), OURS.to_owned()];
         let mentions = Mentions { people, all: false };
         let context = Context { mentions, ..Context::default() };
-        let (id, text) = (new_id(), format!("Halo @{THEIRS}, ini @{OURS}"));
-        let content = Content::Text(text.as_str().into());
-        world.try_send_message(device, &to, &id, content, context).await.unwrap();
-        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-        let mail = world.sim.mail(THEIRS, &id).await;
+        let content = Content::Text(format!("Halo @{THEIRS}, ini @{OURS}").into());
+        let mail = world.send_and_read(device, &to, content, context, THEIRS).await;
         let text = format!("Halo @{}, ini @{}", theirs.user(), ours.user());
         assert_eq!(mail["text"], json!(text), "to {to}");
         assert_eq!(mail["mentions"], json!([theirs.as_str(), ours.as_str()]), "to {to}");
     }
     let text = format!("Ya @{}", theirs.user());
     let answer = json!({ "to": OURS, "text": text, "mentions": [theirs.as_str()] });
-    let sent = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), answer).await;
-    let read = world.recorder.message(&WhatsappId(sent["id"].as_str().unwrap().to_owned())).await;
+    let id = world.sim.phone_sends(THEIRS, answer).await;
+    let read = world.recorder.message(&id).await;
     assert_eq!(read.content.text(), format!("Ya @{THEIRS}"));
     assert_eq!(read.context.mentions.people, [THEIRS]);
+}
+
+#[tokio::test]
+async fn a_chat_by_lid_names_what_a_message_is_about_by_lid() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    let device = world.link(OURS).await;
+    let (ours, theirs) = (world.sim.lid(OURS).await, world.sim.lid(THEIRS).await);
+    let sent = world.send(device, &chat(THEIRS), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(sent.clone())).await;
+    let came = world.sim.write(THEIRS, OURS, "Ya").await;
+    world.recorder.message(&came).await;
+    let quote = |is_ours: bool| Quote {
+        whatsapp_id: if is_ours { sent.clone() } else { came.clone() },
+        is_ours: Some(is_ours),
+        sender: (!is_ours)
+            .then(|| Address { phone: Some(PhoneNumber::from_digits(THEIRS)), lid: None }),
+        kind: ContentKind::Text,
+        text: "Halo".to_owned(),
+    };
+    for to in [chat(THEIRS), ChatId::Lid(theirs.clone())] {
+        for (content, is_ours, named) in [
+            (Content::Text("Baik".into()), false, &theirs),
+            (Content::Text("Baik".into()), true, &ours),
+            (Content::Reaction("👍".into()), false, &theirs),
+            (Content::Reaction("👍".into()), true, &theirs),
+            (Content::Edit("Hai".into()), true, &theirs),
+            (Content::Revoke, true, &theirs),
+        ] {
+            let what = format!("{content:?} to {to}");
+            let context = Context { reply_to: Some(quote(is_ours)), ..Context::default() };
+            let mail = world.send_and_read(device, &to, content, context, THEIRS).await;
+            assert_eq!(mail["target_jid"], json!(named.as_str()), "{what}");
+        }
+    }
 }
 
 #[tokio::test]

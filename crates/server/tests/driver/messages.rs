@@ -234,10 +234,7 @@ async fn contacts_polls_and_reactions_go_out() {
         ];
         let mut mails = Vec::new();
         for (content, context) in contents {
-            let id = new_id();
-            world.try_send_message(device, &to, &id, content, context).await.unwrap();
-            world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-            mails.push(world.sim.mail(THEIRS, &id).await);
+            mails.push(world.send_and_read(device, &to, content, context, THEIRS).await);
         }
         let kinds: Vec<&str> = mails.iter().map(|mail| mail["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["text", "contact", "contact", "poll", "reaction"]);
@@ -285,8 +282,7 @@ async fn contacts_polls_answers_and_reactions_come_in() {
     let answer = json!({
         "to": OURS, "text": "Halo juga @628111", "reply_to": ours.as_str(), "mentions": [OURS],
     });
-    let sent = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), answer).await;
-    let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+    let id = world.sim.phone_sends(THEIRS, answer).await;
     let read = world.recorder.message(&id).await;
     let quote = read.context.reply_to.unwrap();
     assert_eq!((quote.whatsapp_id, quote.is_ours), (ours, Some(true)));
@@ -310,11 +306,8 @@ async fn edits_and_deletions_go_out() {
             (Content::Edit("Hai".into()), "edit", json!("Hai")),
             (Content::Revoke, "revoke", Value::Null),
         ] {
-            let (id, reply_to) = (new_id(), quote(&first, true));
-            let context = Context { reply_to, ..Context::default() };
-            world.try_send_message(device, &to, &id, content, context).await.unwrap();
-            world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-            let mail = world.sim.mail(THEIRS, &id).await;
+            let context = Context { reply_to: quote(&first, true), ..Context::default() };
+            let mail = world.send_and_read(device, &to, content, context, THEIRS).await;
             assert_eq!((&mail["kind"], &mail["text"]), (&json!(kind), &text));
             assert_eq!(mail["changes"], json!(first.as_str()));
         }

@@ -138,7 +138,11 @@ impl Sim {
     }
 
     pub async fn write(&self, from: &str, to: &str, text: &str) -> WhatsappId {
-        let body = json!({ "to": to, "text": text });
+        self.phone_sends(from, json!({ "to": to, "text": text })).await
+    }
+
+    /// Lets a phone send what a body says; its id.
+    pub async fn phone_sends(&self, from: &str, body: Value) -> WhatsappId {
         let sent = self.call("POST", &format!("/phones/{from}/send"), body).await;
         WhatsappId(sent["id"].as_str().unwrap().to_owned())
     }
@@ -169,9 +173,7 @@ impl Sim {
         field: &str,
         content: Value,
     ) -> WhatsappId {
-        let body = json!({ "to": to, field: content });
-        let sent = self.call("POST", &format!("/phones/{from}/send"), body).await;
-        WhatsappId(sent["id"].as_str().unwrap().to_owned())
+        self.phone_sends(from, json!({ "to": to, field: content })).await
     }
 
     pub async fn faults(&self, faults: Value) {
@@ -618,6 +620,21 @@ impl World {
         let expires_at = None;
         let message = OutgoingMessage { chat, whatsapp_id, content, context, preview, expires_at };
         self.messenger.send(device, message).await
+    }
+
+    /// Sends a message and waits for its acknowledgement; how it is in the inbox of `reader`.
+    pub async fn send_and_read(
+        &self,
+        device: DeviceId,
+        chat: &(impl ToString + ?Sized),
+        content: OutgoingContent,
+        context: Context,
+        reader: &str,
+    ) -> Value {
+        let id = new_id();
+        self.try_send_message(device, chat, &id, content, context).await.unwrap();
+        self.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+        self.sim.mail(reader, &id).await
     }
 
     /// Whether anything of a device's session is stored.

@@ -41,6 +41,10 @@ pub(crate) struct Content {
     /// The id of the message that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reply_to: Option<String>,
+    /// The JID by which it names the message that it is about: of the writer in an answer, of the chat in a
+    /// reaction, an edit or a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) target_jid: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) view_once: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -185,6 +189,9 @@ impl Content {
         Some(Content {
             expiration: base.get_ephemeral_expiration(),
             reply_to: context.and_then(|info| info.stanza_id.clone()),
+            target_jid: context
+                .and_then(|info| info.participant.clone())
+                .or_else(|| content.target_jid.clone()),
             mentions: shown_mentions(base),
             ..content
         })
@@ -350,20 +357,21 @@ fn poll(message: &wa::Message) -> Option<Content> {
 
 fn reaction(message: &wa::Message) -> Option<Content> {
     let reaction = message.reaction_message.as_option()?;
-    let text = reaction.text.clone();
-    let reaction = Reaction {
-        message: reaction.key.as_option().and_then(|key| key.id.clone()),
+    let (text, key) = (reaction.text.clone(), reaction.key.as_option());
+    let target_jid = key.and_then(|key| key.remote_jid.clone());
+    let reaction = Some(Reaction {
+        message: key.and_then(|key| key.id.clone()),
         emoji: text.clone().unwrap_or_default(),
-    };
-    let reaction = Some(reaction);
-    Some(Content { kind: "reaction".into(), text, reaction, ..Default::default() })
+    });
+    Some(Content { kind: "reaction".into(), text, reaction, target_jid, ..Default::default() })
 }
 
 /// An edit of another message, or its deletion.
 fn change(message: &wa::Message) -> Option<Content> {
     use wa::message::protocol_message::Type;
     let protocol = message.protocol_message.as_option()?;
-    let changes = protocol.key.as_option()?.id.clone();
+    let key = protocol.key.as_option()?;
+    let (changes, target_jid) = (key.id.clone(), key.remote_jid.clone());
     let kind = match protocol.r#type? {
         Type::MESSAGE_EDIT => "edit",
         Type::REVOKE => "revoke",
@@ -374,7 +382,7 @@ fn change(message: &wa::Message) -> Option<Content> {
         edited.text_content().or_else(|| edited.get_caption()).map(str::to_owned)
     });
     let mentions = edited.map(shown_mentions).unwrap_or_default();
-    Some(Content { kind: kind.into(), text, changes, mentions, ..Default::default() })
+    Some(Content { kind: kind.into(), text, changes, target_jid, mentions, ..Default::default() })
 }
 
 /// Whom a message mentions, as JIDs, and `all`.

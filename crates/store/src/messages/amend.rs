@@ -170,15 +170,20 @@ async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult
             ("author", Type::Text),
             ("text", Type::Text),
             ("at", Type::Int),
+            ("mentions", Type::Text),
         ],
         then: "ON CONFLICT (device_id, whatsapp_id, author_key, change) DO UPDATE
-            SET text = excluded.text, at = excluded.at WHERE excluded.at >= amendments.at",
+            SET text = excluded.text, mentions = excluded.mentions, at = excluded.at
+            WHERE excluded.at >= amendments.at",
     };
     let author = amendment.author.as_ref();
     let stored = author.map(stored::address::write).transpose()?;
+    let mut mentioned = None;
     let (change, text) = match &amendment.change {
-        // Whom it mentions has no column: those of its message stay whom its text still calls.
-        Change::Edited { text, .. } => (EDIT.into(), Some(Cow::Borrowed(&**text))),
+        Change::Edited { text, mentions } => {
+            mentioned = mentions.as_ref().map(stored::mentions::write).transpose()?;
+            (EDIT.into(), Some(Cow::Borrowed(&**text)))
+        }
         Change::Revoked => (REVOKE.into(), None),
         Change::Voted(vote) => {
             (format!("{VOTE}{}", vote.voter), Some(Cow::Owned(vote.digests.join(" "))))
@@ -196,6 +201,7 @@ async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult
         (&stored).into(),
         text.as_deref().into(),
         amendment.at.into(),
+        (&mentioned).into(),
     ];
     tx.insert(&INSERT, &[row]).await.map(drop)
 }
@@ -203,7 +209,7 @@ async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult
 /// Takes the changes of messages that have just come, in the order of their times.
 pub(super) async fn take_early(tx: &mut Tx, came: &[&Message]) -> SqlResult<Vec<Concerning>> {
     const FIND: FindRows = FindRows {
-        select: "SELECT device_id, whatsapp_id, change, chat, author, text, at FROM amendments",
+        select: "SELECT device_id, whatsapp_id, change, chat, author, text, at, mentions FROM amendments",
         key: &[("device_id", Type::Text), ("whatsapp_id", Type::Text)],
         then: "ORDER BY at",
     };
@@ -232,12 +238,13 @@ fn early_from(row: &mut Row) -> SqlResult<Concerning> {
     let (chat, author): (_, Option<Address>) =
         (row.text()?.into(), row.opt_json(stored::address::read)?);
     let (text, at) = (row.opt_text()?.unwrap_or_default(), row.time()?);
+    let mentions = row.opt_json(stored::mentions::read)?;
     let change = match change.strip_prefix(VOTE) {
         Some(voter) => {
             let digests = text.split_whitespace().map(str::to_owned).collect();
             Change::Voted(Vote { voter: voter.to_owned(), digests, at })
         }
-        None if change == EDIT => Change::Edited { text: text.into(), mentions: None },
+        None if change == EDIT => Change::Edited { text: text.into(), mentions },
         None => Change::Revoked,
     };
     Ok((device, Amendment { chat, whatsapp_id, author, change, at }))

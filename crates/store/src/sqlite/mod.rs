@@ -77,6 +77,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0031_spellings.sql"),
     include_str!("../../migrations/sqlite/0032_request_files.sql"),
     include_str!("../../migrations/sqlite/0033_hours_of_devices.sql"),
+    include_str!("../../migrations/sqlite/0034_mentions_of_amendments.sql"),
 ];
 
 /// The database, open.

@@ -13,6 +13,7 @@ mod group;
 pub(crate) mod history;
 pub(crate) mod ids;
 pub(crate) mod incoming;
+pub(crate) mod mentions;
 pub(crate) mod names;
 pub(crate) mod pacing;
 pub(crate) mod shown_as;

@@ -219,6 +219,16 @@ fn what_a_message_refers_to() {
 }
 
 #[test]
+fn whom_an_edit_mentions_that_waits_for_its_message() {
+    golden!(
+        mentions,
+        r#"{"people":["62811","9@lid"],"all":true}"#,
+        Mentions { people: vec!["62811".into(), "9@lid".into()], all: true }
+    );
+    golden!(mentions, r#"{"people":[],"all":false}"#, Mentions::default());
+}
+
+#[test]
 fn how_a_message_was_changed() {
     let [edited, revoked] = ["2026-11-21T03:00:00.5Z", "2026-11-21T04:00:00Z"]
         .map(|at| at.parse::<jiff::Timestamp>().unwrap());

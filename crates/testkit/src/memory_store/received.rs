@@ -116,12 +116,7 @@ impl State {
                 }
         };
         self.early.retain(|early| !is_same(early));
-        let mut early = amendment.clone();
-        // As the databases keep it.
-        if let Change::Edited { mentions, .. } = &mut early.change {
-            *mentions = None;
-        }
-        self.early.push((device_id, early));
+        self.early.push((device_id, amendment.clone()));
     }
 
     /// A message that could not be read has come after all.

@@ -104,12 +104,14 @@ fn mentioning(people: &[&str]) -> Mentions {
     Mentions { people: people.iter().map(ToString::to_string).collect(), all: false }
 }
 
+fn with_mentions(mut message: IncomingMessage, mentions: Mentions) -> IncomingMessage {
+    message.context.mentions = mentions;
+    message
+}
+
 pub async fn whom_an_edit_mentions_its_message_mentions(store: Arc<dyn Store>) {
     let world = World::new(store).await;
-    let with = |mut message: IncomingMessage, people: &[&str]| {
-        message.context.mentions = mentioning(people);
-        message
-    };
+    let with = |message, people: &[&str]| with_mentions(message, mentioning(people));
     let first = receive(&world, with(incoming("X1", BUDI), &[ANI])).await.remove(0).message;
     let edited = receive(&world, with(edit("@628333", BUDI), &["628333"])).await;
     assert_eq!(stored(&world, &first).await, edited[0].message);
@@ -120,12 +122,31 @@ pub async fn whom_an_edit_mentions_its_message_mentions(store: Arc<dyn Store>) {
     assert_eq!(kinds(&receive(&world, later_edit).await), [EventKind::MessageEdited]);
     let context = stored(&world, &first).await.context;
     assert_eq!((context.mentions, context.changes.earlier.len()), (Mentions::default(), 1));
-    // Of one that comes before its message the text is kept.
-    let early = change(Content::Edit("@628222 @628333".into()), "X2", BUDI, None);
-    receive(&world, with(early, &[ANI, "628333"])).await;
-    let came = receive(&world, with(incoming("X2", BUDI), &[ANI, "628444"])).await;
-    let found = stored(&world, &came[0].message).await;
-    assert_eq!(found.context.mentions, mentioning(&[ANI]));
+}
+
+pub async fn an_edit_that_waits_for_its_message_keeps_whom_it_mentions(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let unreadable = IncomingMessage { content: Content::unreadable(), ..incoming("X2", BUDI) };
+    receive(&world, unreadable).await;
+    for (target, early, message) in [
+        (
+            "X1",
+            Mentions { all: true, ..mentioning(&[ANI, "628333"]) },
+            mentioning(&[ANI, "628444"]),
+        ),
+        ("X2", mentioning(&["628333"]), mentioning(&[ANI])),
+        ("X3", Mentions::default(), Mentions { all: true, ..mentioning(&[ANI]) }),
+    ] {
+        for (at, mentions) in [(-50, mentioning(&["628555"])), (-40, early.clone())] {
+            let edit = change(Content::Edit("@628222 @628333".into()), target, BUDI, None);
+            let edit = IncomingMessage { at: later(at), ..with_mentions(edit, mentions) };
+            assert_eq!(kinds(&receive(&world, edit).await), [], "{target}");
+        }
+        let came = receive(&world, with_mentions(incoming(target, BUDI), message)).await;
+        let found = stored(&world, &came[0].message).await;
+        assert_eq!(found.text(), "@628222 @628333", "{target}");
+        assert_eq!(found.context.mentions, early, "{target}");
+    }
 }
 
 pub async fn a_change_by_another_person_is_ignored(store: Arc<dyn Store>) {

@@ -106,18 +106,13 @@ impl WhatsappMessenger {
         self.addressed(device, client, to).await
     }
 
-    /// Whether the device's account addresses this person by LID.
-    pub(super) async fn person_is_by_lid(
+    /// A recipient as the device's account addresses people; `None` when that cannot be found out.
+    pub(super) async fn addressed(
         &self,
         device: DeviceId,
         client: &Client,
-        person: &Jid,
-    ) -> bool {
-        self.addressed(device, client, person.clone()).await.is_some_and(|jid| jid.is_lid())
-    }
-
-    /// A recipient as the device's account addresses people; `None` when that cannot be found out.
-    async fn addressed(&self, device: DeviceId, client: &Client, to: Jid) -> Option<Jid> {
+        to: Jid,
+    ) -> Option<Jid> {
         let addressing = self.slot(device).online.addressing.clone();
         if !to.is_pn() || !addressing.is_by_lid(client).await {
             return Some(to);

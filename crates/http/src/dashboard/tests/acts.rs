@@ -95,6 +95,41 @@ async fn a_sent_message_gets_another_text_or_is_deleted() {
 }
 
 #[tokio::test]
+async fn the_form_of_an_edit_has_whom_the_message_mentions() {
+    let app = app().await;
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    let mentions = json!({"mentions": ["62812345678", "77@lid", "all"]});
+    let id = send(&app, "120363041234567890@g.us", mentions).await;
+    let path = format!("/app/messages/{id}");
+    for event in [MessageEvent::Submitted, MessageEvent::Acknowledged] {
+        app.follow(domain::ids::MessageId(id), event).await;
+    }
+    let shown = async |lang: &str| {
+        let ask = Ask::get(&path).header("cookie", &member.cookie).header("accept-language", lang);
+        let page = ask.of(&app.router).await.expect(200).text();
+        let (_, field) = page.split_once("name=\"mentions\"").expect("a field for mentions");
+        let (_, field) = field.split_once('>').unwrap();
+        field.split("</textarea>").next().unwrap().to_owned()
+    };
+    assert_eq!(shown("id").await, "semua\n+62812345678\n77@lid");
+    let shown = shown("en").await;
+    for (key, written, all, people) in [
+        ("a", &*shown, true, "62812345678 77@lid"),
+        ("b", "Semua\r\n", true, ""),
+        ("c", "0812345679", false, "62812345679"),
+        ("d", "", false, ""),
+    ] {
+        let form = [("text", "Halo @62812345678"), ("mentions", written), ("key", key)];
+        member.post(&format!("{path}/edit"), &form).await.expect(303);
+        let mentioned = messages(&app).await.remove(0).context.mentions;
+        assert_eq!((mentioned.all, &*mentioned.people.join(" ")), (all, people), "{written}");
+    }
+    let wrong = [("text", "x"), ("mentions", "Budi"), ("key", "e")];
+    let refused = member.post(&format!("{path}/edit"), &wrong).await.expect(422).text();
+    assert!(refused.contains("Mentions: must be phone numbers"), "{refused}");
+}
+
+#[tokio::test]
 async fn files_that_came_with_the_request_do_not_go_again() {
     let app = app().await;
     let file = json!({"text": null, "media": {"base64": "aGFsbw==", "filename": "a.txt"}});
