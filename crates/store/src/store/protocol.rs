@@ -7,6 +7,9 @@ use domain::ports::{ProtocolStore, ProtocolWrite, StoreResult};
 use super::SqlStore;
 use crate::protocol;
 
+/// Most keys whose entries are found in a short read.
+const SHORT_KEYS_MAX: usize = 32;
+
 #[async_trait]
 impl ProtocolStore for SqlStore {
     async fn protocol_get(
@@ -16,7 +19,7 @@ impl ProtocolStore for SqlStore {
         key: &str,
     ) -> StoreResult<Option<Vec<u8>>> {
         let key = key.to_owned();
-        run!(self.read, protocol::get, device, space, key)
+        run!(self.look_up, protocol::get, device, space, key)
     }
 
     async fn protocol_get_many(
@@ -26,7 +29,10 @@ impl ProtocolStore for SqlStore {
         keys: &[String],
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
         let keys = keys.to_vec();
-        run!(self.read, protocol::get_many, device, space, keys)
+        if keys.len() > SHORT_KEYS_MAX {
+            return run!(self.read, protocol::get_many, device, space, keys);
+        }
+        run!(self.look_up, protocol::get_many, device, space, keys)
     }
 
     async fn protocol_scan(
