@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use domain::ids::DeviceId;
 use domain::ports::{ProtocolStore, ProtocolWrite, StoreResult};
 
-use super::SqlStore;
-use crate::protocol;
+use super::{Engine, SqlStore};
+use crate::job::GroupItem;
+use crate::protocol::{self, Changes};
 
 /// Most keys whose entries are found in a short read.
 const SHORT_KEYS_MAX: usize = 32;
@@ -50,7 +51,14 @@ impl ProtocolStore for SqlStore {
         device: DeviceId,
         writes: Vec<ProtocolWrite>,
     ) -> StoreResult<()> {
-        run!(self.write, protocol::write, device, writes)
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                let changes = Changes { device, writes };
+                self.ask(|reply| GroupItem::Protocol(changes, reply)).await
+            }
+            // One that waits for the lock on its device must not keep those of other devices waiting.
+            Engine::Postgres(_) => run!(self.write, protocol::write, device, writes),
+        }
     }
 
     async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
