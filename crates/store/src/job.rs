@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::messages::accept::{AcceptReply, accept_group};
 use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
+use crate::protocol::{Changes, write_group};
 use crate::sql::{SqlError, SqlResult, Tx};
 
 /// Where a result is sent.
@@ -81,7 +82,7 @@ where
     }
 }
 
-/// Most bytes of texts in one group commit; a request with more has one of its own.
+/// Most bytes of texts and protocol state in one group commit; a request with more has one of its own.
 pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
@@ -90,16 +91,18 @@ pub(crate) enum GroupItem {
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
     Report(Report, Reply<Vec<Recorded>>),
     Receive(Arrival, Reply<Vec<Recorded>>),
+    Protocol(Changes, Reply<()>),
 }
 
 impl GroupItem {
-    /// How many bytes of texts it brings.
+    /// How many bytes of texts and protocol state it brings.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Accept(acceptance, _) => acceptance_bytes(acceptance),
             Self::Receive(arrival, _) => {
                 arrival.messages.iter().map(|new| new.content.text().len()).sum()
             }
+            Self::Protocol(changes, _) => changes.bytes(),
             Self::Record(..) | Self::Report(..) => 0,
         }
     }
@@ -117,6 +120,7 @@ pub(crate) struct Groups {
     records: Group<Vec<Progress>, Vec<Recorded>>,
     reports: Group<Report, Vec<Recorded>>,
     arrivals: Group<Arrival, Vec<Recorded>>,
+    changes: Group<Changes, ()>,
 }
 
 impl Groups {
@@ -126,14 +130,20 @@ impl Groups {
             GroupItem::Record(progress, reply) => self.records.push(progress, reply),
             GroupItem::Report(report, reply) => self.reports.push(report, reply),
             GroupItem::Receive(arrival, reply) => self.arrivals.push(arrival, reply),
+            GroupItem::Protocol(changes, reply) => self.changes.push(changes, reply),
         }
     }
 
     /// The groups that are not empty, in the order they must run in.
     pub(crate) fn into_vec(self) -> Vec<Box<dyn RunGroup>> {
-        let Self { accepts, records, reports, arrivals } = self;
-        let mut groups: Vec<Box<dyn RunGroup>> =
-            vec![Box::new(accepts), Box::new(records), Box::new(reports), Box::new(arrivals)];
+        let Self { accepts, records, reports, arrivals, changes } = self;
+        let mut groups: Vec<Box<dyn RunGroup>> = vec![
+            Box::new(accepts),
+            Box::new(records),
+            Box::new(reports),
+            Box::new(arrivals),
+            Box::new(changes),
+        ];
         groups.retain(|group| group.len() > 0);
         groups
     }
@@ -269,3 +279,4 @@ run_group!(Acceptance, AcceptReply, accept_group, std::convert::identity, device
 run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok, no_devices);
 run_group!(Report, Vec<Recorded>, report_group, Ok, no_devices);
 run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity, no_devices);
+run_group!(Changes, (), write_group, Ok, no_devices);

@@ -1,12 +1,15 @@
-//! How many statements PostgreSQL is sent for requests that are accepted: each is a round trip, and from the
-//! second one on all others of the account wait.
+//! How many statements PostgreSQL is sent: each is a round trip. Of a request that is accepted all others of the
+//! account wait from the second one on.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 
 use std::sync::atomic::Ordering;
 
+use domain::chat::Lid;
+use domain::contact::Identity;
 use domain::grant::NewGrant;
+use domain::phone::PhoneNumber;
 use domain::ports::Acceptance;
 use domain::request_file::RequestFile;
 use support::Schema;
@@ -14,10 +17,13 @@ use testkit::store_conformance::{NOW, World, idempotency, new_messages};
 
 /// BEGIN, the locks on the accounts, what is read, what is written, COMMIT.
 const OF_A_GROUP: u64 = 5;
+/// BEGIN, what is known of both names, the lock on the device, whether anything is stored under the LID, what is
+/// known now, COMMIT.
+const OF_A_NEW_PERSON: u64 = 7;
 
 // Alone in its file: what is counted is the process's.
 #[tokio::test]
-async fn a_group_is_accepted_in_five_round_trips_whatever_it_writes() {
+async fn what_is_accepted_and_who_is_new_takes_few_round_trips() {
     let schema = Schema::new().await;
     let store = store::open(&schema.url()).await.unwrap();
     let world = World::new(store.clone()).await;
@@ -44,6 +50,13 @@ async fn a_group_is_accepted_in_five_round_trips_whatever_it_writes() {
     assert_eq!(cost(&world, all).await, OF_A_GROUP, "paid by a grant and the plan, with a key");
     let grants = world.store.grants(world.account.id).await.unwrap();
     assert_eq!(grants.iter().map(|grant| grant.used).collect::<Vec<_>>(), [1]);
+
+    let identity =
+        Identity { phone: PhoneNumber::from_digits("628999"), lid: Lid::from_user("99") };
+    let before = store::ROUND_TRIPS.load(Ordering::Relaxed);
+    world.store.identify(world.device.id, vec![identity], NOW).await.unwrap();
+    let trips = store::ROUND_TRIPS.load(Ordering::Relaxed) - before;
+    assert_eq!(trips, OF_A_NEW_PERSON, "somebody of whom nothing is stored");
 
     store.close().await;
     schema.drop().await;

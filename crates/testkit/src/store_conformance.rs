@@ -119,7 +119,7 @@ macro_rules! store_conformance {
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,
                 sessions_of_devices_are_separate, the_last_write_counts,
-                an_erased_device_keeps_nothing;
+                an_erased_device_keeps_nothing, changes_at_once_are_all_kept;
             grants: grants_are_charged_before_the_plan, a_batch_is_charged_completely_or_not_at_all,
                 grants_stack_and_expire, a_refund_goes_to_the_charged_grant,
                 a_voucher_is_redeemed_once, grants_are_deleted_with_their_owner;

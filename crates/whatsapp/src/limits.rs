@@ -139,6 +139,9 @@ pub(crate) const IDENTITIES_PER_REPORT_MAX: usize = 200;
 /// People of one device who are remembered as reported.
 pub(crate) const IDENTITIES_REPORTED_MAX: usize = 20_000;
 
+/// People of one device who are remembered to have no token under their number.
+pub(crate) const TOKENLESS_MAX: usize = 128;
+
 /// Most people whom a message that came in mentions by LID and whose numbers are looked up.
 pub(crate) const MENTIONS_NAMED_MAX: usize = 64;
 

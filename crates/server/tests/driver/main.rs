@@ -7,6 +7,7 @@
 mod accounts;
 mod authenticator;
 mod connections;
+mod costs;
 mod disappearing;
 mod first_contacts;
 mod groups;

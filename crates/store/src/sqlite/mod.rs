@@ -166,6 +166,18 @@ impl Sqlite {
         answer(receiver).await
     }
 
+    /// Reads with one short statement: on the caller's thread, unless every connection is taken.
+    pub(crate) async fn look_up<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        match self.readers.run_here(work) {
+            Ok(found) => found,
+            Err(work) => self.read(work).await,
+        }
+    }
+
     /// Keeps space for deletions on a full disk.
     pub(crate) fn keep_reserve(&self) {
         self.reserve.hold();

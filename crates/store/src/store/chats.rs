@@ -62,7 +62,7 @@ impl ChatStore for SqlStore {
 
     async fn is_described(&self, device: DeviceId, chat: &ChatId) -> StoreResult<Option<bool>> {
         let chat = chat.clone();
-        run!(self.read, chats::is_described, device, chat)
+        run!(self.look_up, chats::is_described, device, chat)
     }
 
     async fn people_known(

@@ -4,8 +4,12 @@ use async_trait::async_trait;
 use domain::ids::DeviceId;
 use domain::ports::{ProtocolStore, ProtocolWrite, StoreResult};
 
-use super::SqlStore;
-use crate::protocol;
+use super::{Engine, SqlStore};
+use crate::job::GroupItem;
+use crate::protocol::{self, Changes};
+
+/// Most keys whose entries are found in a short read.
+const SHORT_KEYS_MAX: usize = 32;
 
 #[async_trait]
 impl ProtocolStore for SqlStore {
@@ -16,7 +20,7 @@ impl ProtocolStore for SqlStore {
         key: &str,
     ) -> StoreResult<Option<Vec<u8>>> {
         let key = key.to_owned();
-        run!(self.read, protocol::get, device, space, key)
+        run!(self.look_up, protocol::get, device, space, key)
     }
 
     async fn protocol_get_many(
@@ -26,7 +30,10 @@ impl ProtocolStore for SqlStore {
         keys: &[String],
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
         let keys = keys.to_vec();
-        run!(self.read, protocol::get_many, device, space, keys)
+        if keys.len() > SHORT_KEYS_MAX {
+            return run!(self.read, protocol::get_many, device, space, keys);
+        }
+        run!(self.look_up, protocol::get_many, device, space, keys)
     }
 
     async fn protocol_scan(
@@ -44,7 +51,14 @@ impl ProtocolStore for SqlStore {
         device: DeviceId,
         writes: Vec<ProtocolWrite>,
     ) -> StoreResult<()> {
-        run!(self.write, protocol::write, device, writes)
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                let changes = Changes { device, writes };
+                self.ask(|reply| GroupItem::Protocol(changes, reply)).await
+            }
+            // One that waits for the lock on its device must not keep those of other devices waiting.
+            Engine::Postgres(_) => run!(self.write, protocol::write, device, writes),
+        }
     }
 
     async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {

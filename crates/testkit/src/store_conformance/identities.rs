@@ -243,6 +243,11 @@ pub async fn known_chats_are_contacts_but_no_first_ones(store: Arc<dyn Store>) {
     let sent = world.sent(1).await;
     let (contacts, first) = store.contacts(world.device.id, later(-86_400)).await.unwrap();
     assert_eq!((contacts.contains(&sent.chat), first), (true, 1));
+    // Nothing else is stored of this one.
+    store.identify(world.device.id, vec![identity("628777", "1")], NOW).await.unwrap();
+    let (contacts, _) = store.contacts(world.device.id, NOW).await.unwrap();
+    assert_eq!(contacts.len(), 3, "{contacts:?}");
+    assert!(contacts.contains(&ChatId::Person(PhoneNumber::from_digits("628777"))), "{contacts:?}");
 }
 
 pub async fn a_restriction_is_kept_and_emitted_once(store: Arc<dyn Store>) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use domain::ids::DeviceId;
 use domain::ports::{ProtocolWrite, Store};
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{NOW, World};
@@ -112,4 +113,23 @@ pub async fn an_erased_device_keeps_nothing(store: Arc<dyn Store>) {
     assert_eq!(store.protocol_get(device, "a", "k").await.unwrap(), None);
     assert_eq!(store.protocol_get(unknown, "a", "k").await.unwrap(), None);
     assert_eq!(store.protocol_get(other, "a", "k").await.unwrap(), Some(b"1".to_vec()));
+}
+
+pub async fn changes_at_once_are_all_kept(store: Arc<dyn Store>) {
+    let [device, other] = two_devices(&store).await;
+    let erased = DeviceId(Uuid::nil());
+    let old = (0..40).map(|n| put("a", &format!("old{n}"), &[n])).collect();
+    store.protocol_write(device, old).await.unwrap();
+    let changes = (0..120).map(|n: u8| {
+        let of = [device, other, erased][usize::from(n % 3)];
+        let writes =
+            vec![put("a", &format!("new{n}"), &[n]), remove("a", &format!("old{}", n / 3))];
+        store.protocol_write(of, writes)
+    });
+    assert!(join_all(changes).await.iter().all(Result::is_ok));
+    for (of, count) in [(device, 40), (other, 40), (erased, 0)] {
+        let kept = store.protocol_scan(of, "a", "").await.unwrap();
+        assert_eq!(kept.len(), count, "{kept:?}");
+        assert!(kept.iter().all(|(key, value)| *key == format!("new{}", value[0])), "{kept:?}");
+    }
 }

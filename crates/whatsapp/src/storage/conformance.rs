@@ -23,12 +23,13 @@ use crate::outage::Outage;
 
 type Rows = BTreeMap<(DeviceId, &'static str, String), Vec<u8>>;
 
-/// A session store in memory that counts its writes.
+/// A session store in memory that counts its reads and writes.
 #[derive(Default)]
 pub(super) struct FakeSessions {
     rows: StdMutex<Rows>,
+    pub(super) reads: AtomicUsize,
     writes: AtomicUsize,
-    is_down: AtomicBool,
+    pub(super) is_down: AtomicBool,
 }
 
 #[async_trait]
@@ -39,6 +40,7 @@ impl ports::ProtocolStore for FakeSessions {
         space: &'static str,
         key: &str,
     ) -> StoreResult<Option<Vec<u8>>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         Ok(self.rows.lock().unwrap().get(&(device, space, key.to_owned())).cloned())
     }
 
@@ -48,6 +50,7 @@ impl ports::ProtocolStore for FakeSessions {
         space: &'static str,
         keys: &[String],
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let rows = self.rows.lock().unwrap();
         let get =
             |key: &String| Some((key.clone(), rows.get(&(device, space, key.clone()))?.clone()));
@@ -60,6 +63,7 @@ impl ports::ProtocolStore for FakeSessions {
         space: &'static str,
         prefix: &str,
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let rows = self.rows.lock().unwrap();
         let found = rows
             .iter()
@@ -98,7 +102,7 @@ fn reporter(device: DeviceId) -> IdentityReporter {
     IdentityReporter { events: Events::default(), device, identities: Arc::default() }
 }
 
-fn fresh() -> (Arc<FakeSessions>, DeviceState) {
+pub(super) fn fresh() -> (Arc<FakeSessions>, DeviceState) {
     let sessions = Arc::new(FakeSessions::default());
     let state = DeviceState::new(
         sessions.clone(),
@@ -240,7 +244,7 @@ async fn sender_key_devices() {
     same!(p, b => b.get_sender_key_devices("1@g.us"));
 }
 
-fn mapping(lid: &str, phone: &str) -> LidPnMappingEntry {
+pub(super) fn mapping(lid: &str, phone: &str) -> LidPnMappingEntry {
     LidPnMappingEntry {
         lid: lid.to_owned(),
         phone_number: phone.to_owned(),
@@ -425,6 +429,15 @@ async fn a_batch_is_one_write() {
     state.put_sessions_batch(&[]).await.unwrap();
     assert_eq!(sessions.writes.load(Ordering::Relaxed), 1);
     assert_eq!(state.get_max_prekey_id().await.unwrap(), 812);
+}
+
+#[tokio::test]
+async fn what_is_not_there_costs_no_write_and_no_keys_no_read() {
+    let (sessions, state) = fresh();
+    state.delete_devices("628111").await.unwrap();
+    assert!(state.load_prekeys_batch(&[]).await.unwrap().is_empty());
+    assert_eq!(sessions.writes.load(Ordering::Relaxed), 0);
+    assert_eq!(sessions.reads.load(Ordering::Relaxed), 1, "whether there are devices");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod device;
 mod protocol;
 pub(crate) mod secrets;
 mod signal;
+mod tokens;
 
 #[cfg(test)]
 mod conformance;
@@ -32,6 +33,7 @@ use tokio::sync::{Mutex, RwLock, watch};
 use wacore::store::error::{Result, StoreError};
 
 use self::app_sync::SyncRounds;
+use self::tokens::Tokenless;
 use crate::identities::IdentityReporter;
 use crate::outage::Outage;
 use crate::stanzas::SentStanzas;
@@ -53,6 +55,7 @@ pub(crate) struct DeviceState {
     stanzas: Arc<SentStanzas>,
     rounds: SyncRounds,
     reporter: IdentityReporter,
+    tokenless: Tokenless,
 }
 
 impl DeviceState {
@@ -66,8 +69,8 @@ impl DeviceState {
     ) -> Self {
         let broken = watch::Sender::new(false);
         let (rmw, order) = (Mutex::new(()), RwLock::new(()));
-        let rounds = SyncRounds::default();
-        Self { sessions, device, rmw, order, broken, outage, stanzas, rounds, reporter }
+        let (rounds, tokenless) = (SyncRounds::default(), Tokenless::default());
+        Self { sessions, device, rmw, order, broken, outage, stanzas, rounds, reporter, tokenless }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts
@@ -117,6 +120,9 @@ impl DeviceState {
         space: &'static str,
         keys: &[String],
     ) -> Result<Vec<(String, Vec<u8>)>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         self.sessions
             .protocol_get_many(self.device, space, keys)
             .await

@@ -65,6 +65,13 @@ impl DeviceState {
         self.put(SENT, &join(&[&sent_hour(now_s), chat, id]), stamped(now_s, payload)).await
     }
 
+    async fn put_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
+        let written = self.put(TC_TOKEN, jid, to_json(entry)?).await;
+        // Also when it failed: it may be there all the same.
+        self.tokenless.token_stored(jid);
+        written
+    }
+
     /// Who has given a token is no stranger. The library names givers by LID, and by number where that
     /// is not known, without saying which.
     async fn report_giver(&self, user: &str) -> Result<()> {
@@ -180,7 +187,9 @@ impl ProtocolStore for DeviceState {
         let known = entries.iter().filter_map(identity);
         self.reporter.report(known.collect()).await.map_err(|error| self.failed(error))?;
         let writes = self.mapping_writes(entries).await?;
-        self.write(writes).await
+        let written = self.write(writes).await;
+        entries.iter().for_each(|entry| self.tokenless.number_stored(&entry.lid));
+        written
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
@@ -220,8 +229,13 @@ impl ProtocolStore for DeviceState {
         self.get_json(DEVICE_LIST, user).await
     }
 
+    /// The library removes under the number what it has just stored under the LID. Mostly nothing is there, and a
+    /// message waits for it: a look is cheaper than a commit.
     async fn delete_devices(&self, user: &str) -> Result<()> {
-        self.remove(DEVICE_LIST, user).await
+        match self.get(DEVICE_LIST, user).await? {
+            Some(_) => self.remove(DEVICE_LIST, user).await,
+            None => Ok(()),
+        }
     }
 
     async fn get_group_metadata(&self, group_jid: &str) -> Result<Option<Vec<u8>>> {
@@ -243,20 +257,26 @@ impl ProtocolStore for DeviceState {
         if known.as_ref().is_some_and(|entry| !entry.token.is_empty()) {
             return Ok(known);
         }
-        let Some(mapping) = self.get_lid_mapping(jid).await? else { return Ok(known) };
-        let by_number: Option<TcTokenEntry> =
-            self.get_json(TC_TOKEN, &mapping.phone_number).await?;
-        let sender_timestamp = known.as_ref().and_then(|entry| entry.sender_timestamp);
-        let newer = |entry: TcTokenEntry| TcTokenEntry {
-            sender_timestamp: sender_timestamp.max(entry.sender_timestamp),
-            ..entry
+        let Some(generation) = self.tokenless.generation_unless_known(jid) else {
+            return Ok(known);
         };
-        Ok(by_number.map(newer).or(known))
+        let phone = self.get_lid_mapping(jid).await?.map(|mapping| mapping.phone_number);
+        let by_number: Option<TcTokenEntry> = match &phone {
+            Some(phone) => self.get_json(TC_TOKEN, phone).await?,
+            None => None,
+        };
+        let Some(by_number) = by_number else {
+            self.tokenless.add(generation, jid, phone);
+            return Ok(known);
+        };
+        let sender_timestamp = known.and_then(|entry| entry.sender_timestamp);
+        let sender_timestamp = sender_timestamp.max(by_number.sender_timestamp);
+        Ok(Some(TcTokenEntry { sender_timestamp, ..by_number }))
     }
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
         let _guard = self.rmw.lock().await;
-        self.put(TC_TOKEN, jid, to_json(entry)?).await
+        self.put_token(jid, entry).await
     }
 
     async fn delete_tc_token(&self, jid: &str) -> Result<()> {
@@ -295,7 +315,7 @@ impl ProtocolStore for DeviceState {
             sender_timestamp: None,
         });
         entry.sender_timestamp = entry.sender_timestamp.max(Some(sender_timestamp));
-        self.put(TC_TOKEN, jid, to_json(&entry)?).await
+        self.put_token(jid, &entry).await
     }
 
     async fn store_received_tc_token(
@@ -317,7 +337,7 @@ impl ProtocolStore for DeviceState {
             token_timestamp,
             sender_timestamp: before.and_then(|entry| entry.sender_timestamp),
         };
-        self.put(TC_TOKEN, jid, to_json(&entry)?).await?;
+        self.put_token(jid, &entry).await?;
         if is_first { self.report_giver(jid).await } else { Ok(()) }
     }
 

@@ -64,11 +64,12 @@ impl SignalStore for DeviceState {
 
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
         // An address is `user@server` or, for another than the first device, `user:7@server`.
-        for prefix in [format!("{user}@"), format!("{user}:")] {
-            for space in [SESSION, IDENTITY] {
-                if !self.scan(space, &prefix).await?.is_empty() {
-                    return Ok(true);
-                }
+        let is_theirs = |(address, _): &(String, Vec<u8>)| {
+            address.strip_prefix(user).is_some_and(|rest| rest.starts_with(['@', ':']))
+        };
+        for space in [SESSION, IDENTITY] {
+            if self.scan(space, user).await?.iter().any(is_theirs) {
+                return Ok(true);
             }
         }
         Ok(false)
