@@ -9,6 +9,9 @@ use crate::shell;
 
 /// The features under which everything there is gets compiled.
 pub const ALL_FEATURES: [&str; 2] = ["--features", "gerbang/simulator"];
+/// What the tests turn on in crates that nearly all others use. What is built without tests asks for it as well,
+/// so that it is not built twice.
+pub const AS_FOR_TESTS: [&str; 2] = ["--features", "tokio/test-util,rustix/time"];
 
 /// Clippy on every target, with warnings as errors.
 pub fn clippy(root: &Path) -> Result<()> {
@@ -28,6 +31,6 @@ pub fn deny(root: &Path) -> Result<()> {
 /// Rustdoc, with broken links and other warnings as errors.
 pub fn docs(root: &Path) -> Result<()> {
     let mut cargo = shell::cargo(root);
-    cargo.args(["doc", "--workspace", "--no-deps"]).args(ALL_FEATURES);
+    cargo.args(["doc", "--workspace", "--no-deps"]).args(ALL_FEATURES).args(AS_FOR_TESTS);
     shell::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))
 }
