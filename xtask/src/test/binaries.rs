@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
+use super::lint::AS_FOR_TESTS;
 use crate::{shell, tidy};
 
 /// The feature of the protocol library that skips the check.
@@ -25,7 +26,7 @@ pub fn production(own_dir: &Path) -> PathBuf {
 /// Builds the production binary and puts it aside, because the tests' build overwrites it.
 pub fn build_and_check(root: &Path, own_dir: &Path) -> Result<()> {
     check_features(root)?;
-    shell::run(shell::cargo(root).args(["build", "--package", SERVER]))?;
+    shell::run(shell::cargo(root).args(["build", "--package", SERVER]).args(AS_FOR_TESTS))?;
     std::fs::create_dir_all(own_dir)?;
     let copy = production(own_dir);
     // A running copy cannot be written to, but it can be replaced.
@@ -36,12 +37,15 @@ pub fn build_and_check(root: &Path, own_dir: &Path) -> Result<()> {
 }
 
 fn check_features(root: &Path) -> Result<()> {
-    let production = features(root, &[])?;
-    ensure!(production.contains("whatsapp-rust"), "cargo tree shows no protocol library at all");
-    ensure!(
-        !production.contains(SKIPS_THE_CHECK),
-        "{SKIPS_THE_CHECK} is on in the production build"
-    );
+    // As it is shipped, and as it is built here.
+    for extra in [&[][..], &AS_FOR_TESTS] {
+        let production = features(root, extra)?;
+        ensure!(production.contains("whatsapp-rust"), "cargo tree shows no protocol library");
+        ensure!(
+            !production.contains(SKIPS_THE_CHECK),
+            "{SKIPS_THE_CHECK} is on in the production build"
+        );
+    }
     let simulator = features(root, &["--features", SIMULATOR_FEATURE])?;
     ensure!(
         simulator.contains(SKIPS_THE_CHECK),

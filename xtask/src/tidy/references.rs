@@ -44,7 +44,8 @@ fn findings(repo: &Repo, exceptions: &[(&str, &str)]) -> Vec<String> {
 
 /// What documents and comments may name.
 struct Known<'a> {
-    paths: Vec<&'a str>,
+    /// Each with a `/` before it.
+    paths: Vec<String>,
     /// Modules and items of each crate, by the name of its folder.
     items: HashMap<&'a str, HashSet<&'a str>>,
     /// Every word outside documents.
@@ -62,7 +63,7 @@ impl<'a> Known<'a> {
             of_crate.extend(parts.map(|part| part.trim_end_matches(".rs")));
             of_crate.extend(defined(&file.text));
         }
-        let paths = repo.files.iter().map(|file| file.path.as_str()).collect();
+        let paths = repo.files.iter().map(|file| format!("/{}", file.path)).collect();
         let is_source = |path: &str| !path.ends_with(".md") && !path.ends_with(OWN_PATH);
         let texts = repo.files.iter().filter(|file| is_source(&file.path));
         let words = texts.flat_map(|file| file.text.split(|c| !is_word(c))).collect();
@@ -84,11 +85,12 @@ impl<'a> Known<'a> {
     /// Whether a path is one of ours, from the root or from any folder.
     fn has_path(&self, name: &str) -> bool {
         let name = name.trim_start_matches("./").trim_start_matches("../");
-        let folder = name.strip_suffix('/');
-        self.paths.iter().any(|path| match folder {
-            Some(folder) => format!("/{path}").contains(&format!("/{folder}/")),
-            None => format!("/{path}").ends_with(&format!("/{name}")),
-        })
+        let (is_folder, name) = (name.ends_with('/'), format!("/{name}"));
+        let is_it = |path: &String| match is_folder {
+            true => path.contains(&name),
+            false => path.ends_with(&name),
+        };
+        self.paths.iter().any(is_it)
     }
 }
 

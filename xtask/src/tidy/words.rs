@@ -3,6 +3,7 @@
 //! Fixtures and snapshots are wire formats and keep the words of the services they come from.
 
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 
 use anyhow::Result;
 
@@ -39,7 +40,8 @@ fn findings(repo: &Repo, allowed: &[(&str, usize)]) -> Vec<String> {
     for file in repo.files.iter().filter(|file| is_checked(&file.path)) {
         let of_area = found.entry(area(&file.path)).or_default();
         for (number, line) in file.lines() {
-            let old = OLD.iter().flat_map(|entry| hits(line, entry.0).map(move |()| entry));
+            let words = words(line);
+            let old = OLD.iter().flat_map(|entry| repeat_n(entry, hits(&words, entry.0)));
             of_area.extend(
                 old.map(|(word, new)| format!("{}:{number}: {word}: write {new}", file.path)),
             );
@@ -68,16 +70,13 @@ fn area(path: &str) -> &str {
     }
 }
 
-/// Every time `old` stands on a line as words of its own: between spaces or `_`, or in a
-/// `CamelCase` name.
-fn hits(line: &str, old: &str) -> impl Iterator<Item = ()> {
-    let words = words(line);
-    let old: Vec<String> = old.split('_').map(str::to_owned).collect();
-    let count = words.windows(old.len()).filter(|window| *window == old).count();
-    std::iter::repeat_n((), count)
+/// How often `old` stands among the words of a line.
+fn hits(words: &[String], old: &str) -> usize {
+    let length = old.split('_').count();
+    words.windows(length).filter(|window| window.iter().eq(old.split('_'))).count()
 }
 
-/// The words of a line in lower case.
+/// The words of a line in lower case: between spaces or `_`, or in a `CamelCase` name.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -104,7 +103,7 @@ mod tests {
     #[test]
     fn words_are_found_in_texts_and_names() {
         let line = "who is_told what_there_is_little_of, TimeRanOut; retold, storytellers";
-        let found = |old| hits(line, old).count();
+        let found = |old| hits(&words(line), old);
         assert_eq!(found("told"), 1);
         assert_eq!(found("tell"), 0);
         assert_eq!(found("time_ran_out"), 1);

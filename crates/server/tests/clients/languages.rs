@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 use crate::support::env;
 
-/// Longest run of a client; generous, since Go compiles first.
-const RUN_MAX: Duration = Duration::from_secs(120);
+/// Longest run of a client; generous, since Go compiles its library first, for two tests at a time.
+const RUN_MAX: Duration = Duration::from_secs(240);
 
 /// What became of a program.
 #[derive(Debug)]
