@@ -195,7 +195,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Step>> {
 }
 
 /// What runs together, in order: a step in its turn, or neighbours beside the others in one process.
-fn groups(chosen: &[&'static Step]) -> impl Iterator<Item = (Turn, &[&'static Step])> {
+fn groups<'a>(chosen: &'a [&'static Step]) -> impl Iterator<Item = (Turn, &'a [&'static Step])> {
     let has_tests = chosen.iter().any(|step| step.name == TESTS);
     chosen
         .chunk_by(move |one, next| has_tests && one.turn != Turn::Own && one.turn == next.turn)
