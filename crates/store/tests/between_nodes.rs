@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::device::{DeviceStatus, StatusChange};
+use domain::device::{DeviceFilter, DeviceStatus, StatusChange};
 use domain::ids::{AccountId, MessageId};
 use domain::node::{LEASE, Registration};
 use domain::ports::{DeviceStore as _, MessageStore as _, NodeStore as _, Store};
@@ -250,5 +250,34 @@ async fn a_device_of_another_node_is_remembered_until_it_changes() {
     let now = nodes.second.device(account, device).await.unwrap().unwrap();
     assert_eq!(now.status, DeviceStatus::Connecting);
     assert!(nodes.second.known_device(account, device).is_some());
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn what_was_looked_for_is_remembered_until_a_device_of_another_node_changes() {
+    let nodes = Nodes::start().await;
+    let (account, device) = (nodes.world.account.id, &nodes.world.device);
+    let all = DeviceFilter::default();
+    let numbered = DeviceFilter { number: Some(device.number_id), ..DeviceFilter::default() };
+    nodes.second.find_devices(account, &all, 1).await.unwrap();
+    assert_eq!(nodes.second.known_devices(account, &all), None, "there may be more");
+    for filter in [&all, &numbered] {
+        assert_eq!(nodes.second.known_devices(account, filter), None, "never looked for");
+        let found = nodes.second.find_devices(account, filter, 9).await.unwrap();
+        assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [device.id]);
+        let known = nodes.second.known_devices(account, filter).unwrap();
+        assert_eq!(known, [Arc::new(found[0].clone())]);
+        assert_eq!(nodes.second.known_devices(AccountId(account.0 + 1), filter), None);
+    }
+    let first: Arc<dyn Store> = nodes.first.clone();
+    let made = new_device(&first, &nodes.world.account, 50).await;
+    let is_known = async {
+        while nodes.second.known_devices(account, &all).is_some() {
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(KNOWN_MAX, is_known).await.expect("it is forgotten");
+    let found = nodes.second.find_devices(account, &all, 9).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [device.id, made.id]);
     nodes.end().await;
 }
