@@ -86,6 +86,17 @@ impl Nodes {
         (loaded.entries.iter().map(|entry| entry.id).collect(), loaded.last_ids)
     }
 
+    /// Waits until PostgreSQL shows a lock like this.
+    async fn until_locked(&self, which: &str) {
+        let sql = format!("SELECT CAST(count(*) AS TEXT) FROM pg_locks WHERE {which}");
+        let is_locked = async {
+            while self.schema.texts(&sql).await == ["0"] {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(KNOWN_MAX, is_locked).await.expect("a lock");
+    }
+
     async fn end(self) {
         self.first.close().await;
         self.second.close().await;
@@ -279,5 +290,35 @@ async fn what_was_looked_for_is_remembered_until_a_device_of_another_node_change
     timeout(KNOWN_MAX, is_known).await.expect("it is forgotten");
     let found = nodes.second.find_devices(account, &all, 9).await.unwrap();
     assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [device.id, made.id]);
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn what_comes_while_a_commit_waits_for_another_node_shares_that_commit() {
+    // The first message's commit takes long.
+    const DAWDLE: &str = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.id = (SELECT min(id) FROM outbox) THEN PERFORM pg_sleep(3); END IF;
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION dawdle()";
+    const COMMITS: &str = "SELECT CAST(count(DISTINCT CAST(xmin AS TEXT)) AS TEXT) FROM outbox";
+    let nodes = Nodes::start().await;
+    nodes.schema.execute(DAWDLE).await;
+    let (first, second, further) = tokio::join!(
+        nodes.accept(&nodes.first, 1),
+        async {
+            nodes.until_locked("relation = 'usage'::regclass AND mode = 'RowExclusiveLock'").await;
+            nodes.accept(&nodes.second, 2).await
+        },
+        async {
+            // A transaction that waits for a locked row has a lock of this kind.
+            nodes.until_locked("relation = 'usage'::regclass AND locktype = 'tuple'").await;
+            nodes.accept_all(&nodes.second, 10..30).await
+        },
+    );
+    assert_eq!(nodes.schema.texts(COMMITS).await, ["2"]);
+    let ids: Vec<MessageId> = [first, second].into_iter().chain(further).collect();
+    assert!(ids.is_sorted(), "in the order in which they came: {ids:?}");
     nodes.end().await;
 }
