@@ -32,6 +32,9 @@ pub struct Options {
     /// Runs of each kind; medians are shown
     #[arg(long)]
     rounds: Option<u32>,
+    /// The share of a core that each of several nodes is held to (0.35 without it)
+    #[arg(long)]
+    share: Option<f64>,
     /// Only these parts, and nothing is written: accept, postgres, scale, idle, pages, slow, lists, media, sessions
     only: Vec<String>,
 }
@@ -61,6 +64,9 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         if let Some(value) = value {
             cargo.arg(name).arg(value.to_string());
         }
+    }
+    if let Some(share) = options.share {
+        cargo.arg("--share").arg(share.to_string());
     }
     if options.only.is_empty() {
         let command = if options.full { "cargo xtask bench --full" } else { "cargo xtask bench" };

@@ -218,8 +218,10 @@ pub struct StatusChange {
 }
 
 /// Which devices of an account are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DeviceFilter {
+    /// Only the one with this number.
+    pub number: Option<DeviceNumber>,
     /// Only those linked to this number.
     pub phone: Option<PhoneNumber>,
     /// Only those that are connected.
@@ -229,7 +231,8 @@ pub struct DeviceFilter {
 impl DeviceFilter {
     /// Whether a device is wanted.
     pub fn matches(&self, device: &Device) -> bool {
-        self.phone.as_ref().is_none_or(|phone| device.phone.as_ref() == Some(phone))
+        self.number.is_none_or(|number| device.number_id == number)
+            && self.phone.as_ref().is_none_or(|phone| device.phone.as_ref() == Some(phone))
             && (!self.is_connected || device.status == DeviceStatus::Connected)
     }
 }

@@ -237,6 +237,14 @@ pub trait DeviceStore: Send + Sync {
     fn known_device(&self, _account: AccountId, _id: DeviceId) -> Option<Arc<Device>> {
         None
     }
+    /// The same for the devices of an account that are wanted, all of them and at least one.
+    fn known_devices(
+        &self,
+        _account: AccountId,
+        _filter: &DeviceFilter,
+    ) -> Option<Vec<Arc<Device>>> {
+        None
+    }
     /// Whether any account has this device; dialects distinguish "not yours" from "unknown".
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool>;
     /// The devices of an account by `number_id`, newest first; `before` is a `number_id`.

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use domain::device::Device;
-use domain::ids::DeviceId;
+use domain::device::{Device, DeviceFilter};
+use domain::ids::{AccountId, DeviceId};
 use domain::key::KeyHash;
 use domain::ports::KeyHolder;
 use parking_lot::RwLock;
@@ -20,11 +20,22 @@ use crate::sql::Invalidation;
 /// Most keys and most devices kept; when there are more, all are dropped.
 const ENTRIES_MAX: usize = 20_000;
 
-/// Key holders and devices.
+/// Most devices of a look-up that is kept.
+const FOUND_MAX: usize = 4;
+
+/// Key holders, devices, and which devices were looked for.
 #[derive(Default)]
 pub(crate) struct Cache {
     pub(crate) holders: CacheMap<KeyHash, Arc<KeyHolder>>,
     pub(crate) devices: CacheMap<DeviceId, Arc<Device>>,
+    /// All devices of an account that are wanted. Any change of any device may change any of these.
+    look_ups: CacheMap<(AccountId, DeviceFilter), Arc<[DeviceId]>>,
+}
+
+/// The generations of what a look-up fills in.
+pub(crate) struct LookUpGeneration {
+    devices: u64,
+    look_ups: u64,
 }
 
 impl Cache {
@@ -32,6 +43,7 @@ impl Cache {
     pub(crate) fn set_trusted(&self, is_trusted: bool) {
         self.holders.set_trusted(is_trusted);
         self.devices.set_trusted(is_trusted);
+        self.look_ups.set_trusted(is_trusted);
     }
 
     /// Forgets everything.
@@ -43,12 +55,55 @@ impl Cache {
     pub(crate) fn forget(&self, touched: &[Invalidation]) {
         for what in touched {
             match what {
-                Invalidation::Device(id) => self.devices.remove(id),
-                Invalidation::Devices => self.devices.clear(),
+                Invalidation::Device(id) => {
+                    self.devices.remove(id);
+                    self.look_ups.clear();
+                }
+                Invalidation::Devices => {
+                    self.devices.clear();
+                    self.look_ups.clear();
+                }
                 Invalidation::Key(hash) => self.holders.remove(hash),
                 Invalidation::Keys => self.holders.clear(),
             }
         }
+    }
+
+    /// The devices of an account that are wanted, where that and each of them is known.
+    pub(crate) fn found(
+        &self,
+        account: AccountId,
+        filter: &DeviceFilter,
+    ) -> Option<Vec<Arc<Device>>> {
+        let ids = self.look_ups.get(&(account, filter.clone())).ok()?;
+        let is_wanted = |device: &Arc<Device>| filter.matches(device);
+        ids.iter().map(|id| self.devices.get(id).ok().filter(is_wanted)).collect()
+    }
+
+    /// To be handed to [`Cache::keep_found`] after looking into the database.
+    pub(crate) fn look_up_generation(&self) -> LookUpGeneration {
+        LookUpGeneration {
+            devices: self.devices.generation(),
+            look_ups: self.look_ups.generation(),
+        }
+    }
+
+    /// Keeps what was found, all that is wanted, where it is something and few.
+    pub(crate) fn keep_found(
+        &self,
+        generation: &LookUpGeneration,
+        account: AccountId,
+        filter: DeviceFilter,
+        found: &[Device],
+    ) {
+        if found.is_empty() || found.len() > FOUND_MAX {
+            return;
+        }
+        for device in found {
+            self.devices.fill(generation.devices, device.id, Arc::new(device.clone()));
+        }
+        let ids = found.iter().map(|device| device.id).collect();
+        self.look_ups.fill(generation.look_ups, (account, filter), ids);
     }
 }
 

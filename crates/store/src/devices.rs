@@ -130,6 +130,7 @@ pub(crate) async fn create_device(
     let values = params![&id, new.account_id.0, &new.name, status, now, node, FIRST_EPOCH];
     tx.execute(INSERT, values).await?;
     keys::insert_key(tx, new.account_id, Some(new.id), &token, now).await?;
+    tx.touch(Invalidation::Device(new.id));
     let device = device(tx, new.id).await?;
     device
         .map(CreatedDevice::Created)
@@ -219,15 +220,19 @@ pub(crate) async fn find_devices(
     const ANY: &str = select_devices!(
         "WHERE account_id = $1 AND ($2 = 0 OR status = 'connected') ORDER BY number_id LIMIT $3"
     );
+    const NUMBERED: &str = select_devices!("WHERE account_id = $1 AND number_id = $2");
     let (is_connected, limit) = (filter.is_connected, i64::from(limit));
-    let rows = match &filter.phone {
-        Some(phone) => {
+    let rows = match (filter.number, &filter.phone) {
+        (Some(number), _) => tx.query(NUMBERED, params![account.0, number.0]).await?,
+        (None, Some(phone)) => {
             let values = params![account.0, is_connected, limit, phone.as_str()];
             tx.query(OF_PHONE, values).await?
         }
-        None => tx.query(ANY, params![account.0, is_connected, limit]).await?,
+        (None, None) => tx.query(ANY, params![account.0, is_connected, limit]).await?,
     };
-    Ok(tx.readable("devices", rows, device_from))
+    let mut found = tx.readable("devices", rows, device_from);
+    found.retain(|device| filter.matches(device));
+    Ok(found)
 }
 
 pub(crate) async fn devices_to_choose(

@@ -12,7 +12,7 @@ use domain::ports::{Acceptance, Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::{AcceptReply, accept_group};
+use crate::messages::accept::{AcceptReply, LockedAccounts, accept_group, lock_accounts};
 use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
 use crate::protocol::{Changes, write_group};
@@ -154,11 +154,13 @@ struct Group<I, O> {
     inputs: Vec<I>,
     outputs: Vec<SqlResult<O>>,
     replies: Vec<Reply<O>>,
+    /// What was locked for those that run next.
+    locked: Option<LockedAccounts>,
 }
 
 impl<I, O> Default for Group<I, O> {
     fn default() -> Self {
-        Self { inputs: Vec::new(), outputs: Vec::new(), replies: Vec::new() }
+        Self { inputs: Vec::new(), outputs: Vec::new(), replies: Vec::new(), locked: None }
     }
 }
 
@@ -174,6 +176,15 @@ impl<I, O> Group<I, O> {
 pub(crate) trait RunGroup: Send {
     /// How many requests it holds.
     fn len(&self) -> usize;
+    /// Takes the locks for which a part of its requests may have to wait, before it is run; whether it takes requests
+    /// that have come meanwhile ([`RunGroup::admit`]).
+    fn lock<'a>(&'a mut self, _: &'a mut Tx, _: Range<usize>) -> BoxFuture<'a, SqlResult<bool>> {
+        Box::pin(async { Ok(false) })
+    }
+    /// Takes a further request, the last one of the part, if it needs no lock that was not taken; else gives it back.
+    fn admit(&mut self, item: GroupItem) -> Option<GroupItem> {
+        Some(item)
+    }
     /// Does the work of a part of its requests.
     fn run<'a>(&'a mut self, tx: &'a mut Tx, part: Range<usize>) -> BoxFuture<'a, SqlResult<()>>;
     /// The devices for which it has accepted messages.
@@ -239,18 +250,32 @@ fn no_devices<O>(_: &[SqlResult<O>]) -> BTreeSet<DeviceId> {
 
 macro_rules! run_group {
     ($input:ty, $output:ty, $work:expr, $outcome:expr, $devices:expr) => {
+        run_group!(
+            $input, $output,
+            (tx, inputs, _locked) => $work(tx, inputs),
+            $outcome, $devices, {}
+        );
+    };
+    (
+        $input:ty, $output:ty,
+        ($tx:ident, $inputs:ident, $locked:ident) => $work:expr,
+        $outcome:expr, $devices:expr, { $($own:tt)* }
+    ) => {
         impl RunGroup for Group<$input, $output> {
+            $($own)*
+
             fn len(&self) -> usize {
                 self.replies.len()
             }
 
             fn run<'a>(
                 &'a mut self,
-                tx: &'a mut Tx,
+                $tx: &'a mut Tx,
                 part: Range<usize>,
             ) -> BoxFuture<'a, SqlResult<()>> {
                 Box::pin(async move {
-                    let outputs = $work(tx, &self.inputs[part.clone()]).await?;
+                    let ($inputs, $locked) = (&self.inputs[part.clone()], self.locked.take());
+                    let outputs = $work.await?;
                     for (slot, output) in self.outputs[part].iter_mut().zip(outputs) {
                         *slot = $outcome(output);
                     }
@@ -275,7 +300,35 @@ macro_rules! run_group {
     };
 }
 
-run_group!(Acceptance, AcceptReply, accept_group, std::convert::identity, devices_of);
+run_group!(
+    Acceptance, AcceptReply,
+    (tx, inputs, locked) => accept_group(tx, inputs, locked),
+    std::convert::identity, devices_of,
+    {
+        fn lock<'a>(
+            &'a mut self,
+            tx: &'a mut Tx,
+            part: Range<usize>,
+        ) -> BoxFuture<'a, SqlResult<bool>> {
+            Box::pin(async move {
+                self.locked = Some(lock_accounts(tx, &self.inputs[part]).await?);
+                Ok(true)
+            })
+        }
+
+        fn admit(&mut self, item: GroupItem) -> Option<GroupItem> {
+            let is_locked =
+                |account| self.locked.as_ref().is_some_and(|locked| locked.has(account));
+            match item {
+                GroupItem::Accept(acceptance, reply) if is_locked(acceptance.account_id) => {
+                    self.push(acceptance, reply);
+                    None
+                }
+                other => Some(other),
+            }
+        }
+    }
+);
 run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok, no_devices);
 run_group!(Report, Vec<Recorded>, report_group, Ok, no_devices);
 run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity, no_devices);

@@ -195,6 +195,10 @@ impl DeviceStore for SqlStore {
         self.cache().devices.get(&id).ok().filter(|device| device.account_id == account)
     }
 
+    fn known_devices(&self, account: AccountId, filter: &DeviceFilter) -> Option<Vec<Arc<Device>>> {
+        self.cache().found(account, filter)
+    }
+
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
         Ok(self.any_device(id).await?.is_some())
     }
@@ -209,8 +213,14 @@ impl DeviceStore for SqlStore {
         filter: &DeviceFilter,
         limit: u32,
     ) -> StoreResult<Vec<Device>> {
-        let filter = filter.clone();
-        run!(self.read, devices::find_devices, account, filter, limit)
+        let (generation, wanted) = (self.cache().look_up_generation(), filter.clone());
+        let found: Vec<Device> = self
+            .read(move |tx| Box::pin(devices::find_devices(tx, account, wanted, limit)))
+            .await?;
+        if found.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+            self.cache().keep_found(&generation, account, filter.clone(), &found);
+        }
+        Ok(found)
     }
 
     async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::device::{DeviceStatus, StatusChange};
+use domain::device::{DeviceFilter, DeviceStatus, StatusChange};
 use domain::ids::{AccountId, MessageId};
 use domain::node::{LEASE, Registration};
 use domain::ports::{DeviceStore as _, MessageStore as _, NodeStore as _, Store};
@@ -84,6 +84,17 @@ impl Nodes {
         let seen: Vec<_> = seen.iter().map(|(account, last)| (*account, *last)).collect();
         let loaded = self.first.outbox_since(&seen).await.unwrap();
         (loaded.entries.iter().map(|entry| entry.id).collect(), loaded.last_ids)
+    }
+
+    /// Waits until PostgreSQL shows a lock like this.
+    async fn until_locked(&self, which: &str) {
+        let sql = format!("SELECT CAST(count(*) AS TEXT) FROM pg_locks WHERE {which}");
+        let is_locked = async {
+            while self.schema.texts(&sql).await == ["0"] {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(KNOWN_MAX, is_locked).await.expect("a lock");
     }
 
     async fn end(self) {
@@ -250,5 +261,64 @@ async fn a_device_of_another_node_is_remembered_until_it_changes() {
     let now = nodes.second.device(account, device).await.unwrap().unwrap();
     assert_eq!(now.status, DeviceStatus::Connecting);
     assert!(nodes.second.known_device(account, device).is_some());
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn what_was_looked_for_is_remembered_until_a_device_of_another_node_changes() {
+    let nodes = Nodes::start().await;
+    let (account, device) = (nodes.world.account.id, &nodes.world.device);
+    let all = DeviceFilter::default();
+    let numbered = DeviceFilter { number: Some(device.number_id), ..DeviceFilter::default() };
+    nodes.second.find_devices(account, &all, 1).await.unwrap();
+    assert_eq!(nodes.second.known_devices(account, &all), None, "there may be more");
+    for filter in [&all, &numbered] {
+        assert_eq!(nodes.second.known_devices(account, filter), None, "never looked for");
+        let found = nodes.second.find_devices(account, filter, 9).await.unwrap();
+        assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [device.id]);
+        let known = nodes.second.known_devices(account, filter).unwrap();
+        assert_eq!(known, [Arc::new(found[0].clone())]);
+        assert_eq!(nodes.second.known_devices(AccountId(account.0 + 1), filter), None);
+    }
+    let first: Arc<dyn Store> = nodes.first.clone();
+    let made = new_device(&first, &nodes.world.account, 50).await;
+    let is_known = async {
+        while nodes.second.known_devices(account, &all).is_some() {
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(KNOWN_MAX, is_known).await.expect("it is forgotten");
+    let found = nodes.second.find_devices(account, &all, 9).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), [device.id, made.id]);
+    nodes.end().await;
+}
+
+#[tokio::test]
+async fn what_comes_while_a_commit_waits_for_another_node_shares_that_commit() {
+    // The first message's commit takes long.
+    const DAWDLE: &str = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.id = (SELECT min(id) FROM outbox) THEN PERFORM pg_sleep(3); END IF;
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION dawdle()";
+    const COMMITS: &str = "SELECT CAST(count(DISTINCT CAST(xmin AS TEXT)) AS TEXT) FROM outbox";
+    let nodes = Nodes::start().await;
+    nodes.schema.execute(DAWDLE).await;
+    let (first, second, further) = tokio::join!(
+        nodes.accept(&nodes.first, 1),
+        async {
+            nodes.until_locked("relation = 'usage'::regclass AND mode = 'RowExclusiveLock'").await;
+            nodes.accept(&nodes.second, 2).await
+        },
+        async {
+            // A transaction that waits for a locked row has a lock of this kind.
+            nodes.until_locked("relation = 'usage'::regclass AND locktype = 'tuple'").await;
+            nodes.accept_all(&nodes.second, 10..30).await
+        },
+    );
+    assert_eq!(nodes.schema.texts(COMMITS).await, ["2"]);
+    let ids: Vec<MessageId> = [first, second].into_iter().chain(further).collect();
+    assert!(ids.is_sorted(), "in the order in which they came: {ids:?}");
     nodes.end().await;
 }

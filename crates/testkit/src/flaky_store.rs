@@ -138,13 +138,13 @@ impl FlakyStore {
 
 macro_rules! delegate {
     ($port:ident {
-        $(= $at_once:ident() -> $value:ty;)*
+        $(= $at_once:ident($($given:ident: $of:ty),*) -> $value:ty;)*
         $($kind:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*
     }) => {
         #[async_trait]
         impl $port for FlakyStore {
-            $(fn $at_once(&self) -> $value {
-                self.inner.$at_once()
+            $(fn $at_once(&self, $($given: $of),*) -> $value {
+                self.inner.$at_once($($given),*)
             })*
 
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
@@ -191,6 +191,8 @@ delegate!(KeyStore {
 });
 
 delegate!(DeviceStore {
+    = known_device(account: AccountId, id: DeviceId) -> Option<Arc<Device>>;
+    = known_devices(account: AccountId, filter: &DeviceFilter) -> Option<Vec<Arc<Device>>>;
     write create_device(
         device: NewDevice, token: NewKey, limit: Option<i64>, now: Timestamp
     ) -> CreatedDevice;

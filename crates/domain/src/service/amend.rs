@@ -137,7 +137,7 @@ impl Core {
             let earlier = self.store.repeated(principal.account()?.id, key, now).await?;
             return self.announce(earlier.ok_or(refused)?);
         }
-        let device = self.device(principal, amending.target.device_id).await?;
+        let device = self.remembered_device(principal, amending.target.device_id).await?;
         if !device.status.is_paired() {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }

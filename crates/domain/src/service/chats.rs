@@ -53,7 +53,7 @@ impl Core {
         device: DeviceId,
         chat: ChatId,
     ) -> Result<Chat> {
-        self.device(principal, device).await?;
+        self.remembered_device(principal, device).await?;
         let filter = ChatFilter { device: Some(device), chat: Some(chat), ..ChatFilter::default() };
         let page = PageRequest { before: None, limit: 1 };
         let found = self.chats(principal, filter, page).await?.items.pop();
@@ -135,7 +135,7 @@ impl Core {
     ) -> Result<usize> {
         principal.require(Scope::Send)?;
         let account = principal.require_device(device)?;
-        self.device(principal, device).await?;
+        self.remembered_device(principal, device).await?;
         let filter = MessageFilter {
             direction: Some(Direction::In),
             device: Some(device),

@@ -84,7 +84,7 @@ pub enum DeviceAccess {
 }
 
 impl Core {
-    /// The device a caller means.
+    /// The device a caller means, as [`Core::remembered_device`] has it.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none, or it is somebody else's.
@@ -94,7 +94,7 @@ impl Core {
         name: DeviceName,
     ) -> Result<Arc<Device>> {
         match name {
-            DeviceName::Id(id) => self.device(principal, id).await,
+            DeviceName::Id(id) => self.remembered_device(principal, id).await,
             DeviceName::Number(number) => {
                 let device = self.numbered_device(principal, number).await?;
                 device
@@ -114,7 +114,7 @@ impl Core {
         device.banned_at(self.clock.now())
     }
 
-    /// What the caller may do with the device it names.
+    /// What the caller may do with the device it names, which is as [`Core::remembered_device`] has it.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator, and the store's.
@@ -125,7 +125,7 @@ impl Core {
     ) -> Result<DeviceAccess> {
         let account = principal.account_id()?;
         let (device, exists) = match name {
-            DeviceName::Id(id) => match self.store.device(account, id).await? {
+            DeviceName::Id(id) => match self.remembered(account, id).await? {
                 Some(device) => (Some(device), true),
                 None => (None, self.store.device_exists(id).await?),
             },
@@ -143,7 +143,8 @@ impl Core {
 
     /// What the caller may do with the device that is linked to a number, as people write it: the
     /// connected one with the lowest `number_id`, else the one with the lowest. A text that is no
-    /// number is unknown, and so is a number of another account's device.
+    /// number is unknown, and so is a number of another account's device. It is as
+    /// [`Core::remembered_device`] has it.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator.
@@ -157,25 +158,25 @@ impl Core {
             return Ok(DeviceAccess::Unknown);
         };
         if let Some(bound) = principal.caller.bound_device()
-            && let Some(device) = self.store.device(account, bound).await?
+            && let Some(device) = self.remembered(account, bound).await?
             && device.phone.as_ref() == Some(&phone)
         {
             return Ok(DeviceAccess::Granted(device));
         }
-        let filter = DeviceFilter { phone: Some(phone), is_connected: false };
-        let mut devices = self.store.find_devices(account, &filter, DEVICES_FOUND_MAX).await?;
+        let filter = DeviceFilter { phone: Some(phone), ..DeviceFilter::default() };
+        let mut devices = self.look_up(account, &filter).await?;
         let exists = !devices.is_empty();
         devices.retain(|device| principal.require_device(device.id).is_ok());
         let connected = devices.iter().find(|device| device.status == DeviceStatus::Connected);
         Ok(match connected.or(devices.first()) {
-            Some(device) => DeviceAccess::Granted(Arc::new(device.clone())),
+            Some(device) => DeviceAccess::Granted(Arc::clone(device)),
             None if exists => DeviceAccess::OtherDevice,
             None => DeviceAccess::Unknown,
         })
     }
 
     /// The caller's only device that is wanted; `None` when there is none or several. A device token
-    /// has its own, in any case.
+    /// has its own, in any case. It is as [`Core::remembered_device`] has it.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator.
@@ -186,10 +187,10 @@ impl Core {
     ) -> Result<Option<Arc<Device>>> {
         let account = principal.account_id()?;
         if let Some(bound) = principal.caller.bound_device() {
-            return Ok(self.store.device(account, bound).await?);
+            return self.remembered(account, bound).await;
         }
-        let devices = self.store.find_devices(account, filter, DEVICES_FOUND_MAX).await?;
-        Ok(<[Device; 1]>::try_from(devices).ok().map(|[device]| Arc::new(device)))
+        let devices = self.look_up(account, filter).await?;
+        Ok(<[Arc<Device>; 1]>::try_from(devices).ok().map(|[device]| device))
     }
 
     async fn numbered_device(
@@ -197,9 +198,20 @@ impl Core {
         principal: &Principal,
         number: DeviceNumber,
     ) -> Result<Option<Arc<Device>>> {
-        let page = PageRequest { before: number.0.checked_add(1), limit: 1 };
-        let devices = self.store.devices(principal.account_id()?, page).await?;
-        Ok(devices.items.into_iter().find(|device| device.number_id == number).map(Arc::new))
+        let filter = DeviceFilter { number: Some(number), ..DeviceFilter::default() };
+        Ok(self.look_up(principal.account_id()?, &filter).await?.pop())
+    }
+
+    /// The devices of an account that are wanted: remembered, where all of those are linked.
+    async fn look_up(&self, account: AccountId, filter: &DeviceFilter) -> Result<Vec<Arc<Device>>> {
+        let known = self.store.known_devices(account, filter);
+        if let Some(devices) = known
+            && devices.iter().all(|device| device.status.is_paired())
+        {
+            return Ok(devices);
+        }
+        let found = self.store.find_devices(account, filter, DEVICES_FOUND_MAX).await?;
+        Ok(found.into_iter().map(Arc::new).collect())
     }
 
     /// Makes a device, not linked yet; its token is shown only now.

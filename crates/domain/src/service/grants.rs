@@ -28,7 +28,7 @@ impl Core {
         let account = principal.account()?;
         let device = device.or(principal.caller.bound_device());
         if let Some(device) = device {
-            self.device(principal, device).await?;
+            self.remembered_device(principal, device).await?;
         }
         let now = self.clock.now();
         let usage = self.store.usage(account.id).await?.at(self.period(account));

@@ -110,7 +110,7 @@ impl Core {
     ) -> Result<AccountId> {
         let account = principal.account_id()?;
         match filter.device {
-            Some(device) => drop(self.device(principal, device).await?),
+            Some(device) => drop(self.remembered_device(principal, device).await?),
             None => filter.device = principal.caller.bound_device(),
         }
         let is_long = |text: &String| !(1..=SOUGHT_CHARS_MAX).contains(&text.chars().count());

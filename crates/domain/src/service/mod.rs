@@ -361,6 +361,29 @@ impl Core {
         self.store.device(account, id).await?.ok_or(Error::NotFound("device"))
     }
 
+    /// A device the caller may use, for what does not show its state. One that is remembered as linked costs no read,
+    /// also where another node runs it: what that one has changed is known a second later. Any other is read anew
+    /// before it is refused.
+    ///
+    /// # Errors
+    /// Those of [`Core::device`].
+    pub async fn remembered_device(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+    ) -> Result<Arc<Device>> {
+        let account = principal.require_device(id)?;
+        self.remembered(account, id).await?.ok_or(Error::NotFound("device"))
+    }
+
+    async fn remembered(&self, account: AccountId, id: DeviceId) -> Result<Option<Arc<Device>>> {
+        let known = self.store.known_device(account, id);
+        match known.filter(|device| device.status.is_paired()) {
+            Some(device) => Ok(Some(device)),
+            None => Ok(self.store.device(account, id).await?),
+        }
+    }
+
     /// Counts a stream as one of the account's until it is dropped. It ends with its key.
     async fn as_live<T: Send + 'static>(
         &self,

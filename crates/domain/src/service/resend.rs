@@ -98,7 +98,7 @@ impl Core {
         let (now, plan) = (self.clock.now(), principal.plan()?);
         let mut again = Vec::with_capacity(messages.len());
         for message in messages {
-            let device = self.device(principal, message.device_id).await?;
+            let device = self.remembered_device(principal, message.device_id).await?;
             if !device.status.is_paired() {
                 return Err(Error::DeviceNotConnected(device.status.as_str()));
             }

@@ -351,7 +351,9 @@ impl Core {
             }
             SendingDevice::Id(id) => match read.get(&id) {
                 Some(device) => device.clone(),
-                None => self.device_that_sends(principal, id).await?,
+                // Of one that was unlinked within the last second the message waits, as if it had come before; of
+                // one that was deleted the commit refuses it.
+                None => self.remembered_device(principal, id).await?,
             },
         };
         if !device.status.is_paired() {
@@ -360,18 +362,6 @@ impl Core {
         let id = device.id;
         read.insert(id, device);
         Ok(id)
-    }
-
-    /// A device that is remembered as linked, also where another node runs it: that costs no read. Any other is
-    /// read anew before it is refused. Of one that was unlinked within the last second the message waits, as
-    /// if it had come before; of one that was deleted the commit refuses it.
-    async fn device_that_sends(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
-        let account = principal.require_device(id)?;
-        let known = self.store.known_device(account, id);
-        match known.filter(|device| device.status.is_paired()) {
-            Some(device) => Ok(device),
-            None => self.device(principal, id).await,
-        }
     }
 }
 

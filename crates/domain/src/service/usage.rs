@@ -121,7 +121,7 @@ impl Core {
         let account = principal.account()?;
         let device = device.or(principal.caller.bound_device());
         if let Some(device) = device {
-            self.device(principal, device).await?;
+            self.remembered_device(principal, device).await?;
         }
         let zone = account.timezone.zone();
         let today = self.clock.now().to_zoned(zone.clone()).date();

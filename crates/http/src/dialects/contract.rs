@@ -80,7 +80,7 @@ async fn an_accepted_send_says_where_it_is() {
 }
 
 #[tokio::test]
-async fn an_accepted_send_reads_its_device_once() {
+async fn an_accepted_send_reads_its_device_once_at_most() {
     for dialect in ALL {
         let contract = dialect.contract();
         let app = App::new().await;
@@ -89,7 +89,8 @@ async fn an_accepted_send_reads_its_device_once() {
             let before = app.device_reads();
             let response = (contract.with_key)(sample.ask, &app.shop.key).of(&app.router).await;
             assert!(response.status.is_success(), "{label}: {}", response.text());
-            assert_eq!(app.device_reads() - before, 1, "{label}");
+            // A database is not asked for a device that is remembered.
+            assert!(app.device_reads() - before <= 1, "{label}");
         }
     }
 }

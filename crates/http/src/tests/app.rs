@@ -98,10 +98,13 @@ impl App {
     }
 
     pub(crate) async fn with(config: HttpConfig, plan: &str) -> Self {
+        Self::over(Database::new().await, config, plan).await
+    }
+
+    pub(crate) async fn over(database: Database, config: HttpConfig, plan: &str) -> Self {
         let config = HttpConfig { backups: Some(Arc::new(NoFiles)), ..config };
         let hands = ManualClock::default();
         let clock = Arc::new(FragileClock { hands, is_broken: AtomicBool::new(false) });
-        let database = Database::new().await;
         let counting = Arc::new(FlakyStore::before(database.store.clone()));
         let store: Arc<dyn Store> = counting.clone();
         let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));

@@ -34,13 +34,17 @@ impl Database {
                 let url = format!("sqlite:{}", dir.path().join("test.db").display());
                 Self { store: store::open(&url).await.unwrap(), place: Place::File { _dir: dir } }
             }
-            Ok("postgres") => {
-                let schema = Schema::new().await;
-                let store = store::open(&schema.url()).await.unwrap();
-                Self { store: store.clone(), place: Place::Schema(Some(schema), store) }
-            }
+            Ok("postgres") => Self::postgres().await.0,
             Ok(other) => panic!("GERBANG_TEST_STORE is memory, sqlite or postgres, not {other}"),
         }
+    }
+
+    /// One on PostgreSQL, and its address for a second node.
+    pub(crate) async fn postgres() -> (Self, String) {
+        let schema = Schema::new().await;
+        let url = schema.url();
+        let store = store::open(&url).await.unwrap();
+        (Self { store: store.clone(), place: Place::Schema(Some(schema), store) }, url)
     }
 }
 

@@ -26,4 +26,5 @@ mod passkey;
 mod scopes;
 mod server;
 mod siblings;
+mod two_nodes;
 mod webhooks;

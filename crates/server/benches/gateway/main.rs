@@ -20,6 +20,7 @@ mod media;
 mod naive;
 mod numbers;
 mod pages;
+mod quota;
 mod report;
 mod scale;
 mod slow;
@@ -97,6 +98,9 @@ struct Options {
     /// Runs of each kind; medians are shown
     #[arg(long)]
     rounds: Option<u32>,
+    /// The share of a core that each of several nodes is held to
+    #[arg(long, default_value_t = 0.35)]
+    share: f64,
     /// Be the bare handler that accepting is compared with
     #[arg(long, hide = true)]
     hello: bool,

@@ -1,5 +1,6 @@
 //! Several nodes on one PostgreSQL: how fast they accept together and what a message costs each side, as the
-//! points of a model; and what devices cost where nodes share them.
+//! points of a model; how fast where nodes are the limit, and not the cores that they share here with everything
+//! else; and what devices cost where nodes share them.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::Options;
 use crate::accept::sender;
 use crate::load::{self, Kind, Outcome, Plan, Sender};
 use crate::numbers::{children_time, median, ms, percentile, processor_time, resident_mib, us};
+use crate::quota::{self, Quota};
 use crate::report::Table;
 use crate::support::database::Database;
 use crate::support::env;
@@ -20,6 +22,10 @@ use crate::support::wait::{moment, until};
 
 /// So many processes at a time.
 const NODES: [usize; 3] = [1, 2, 4];
+/// The same where each is held to a share of a core.
+const HELD_NODES: [usize; 3] = [1, 2, 3];
+/// The share of the machine that held nodes may have together: the database and the load generator need the rest.
+const HELD_PART: f64 = 0.5;
 const CONNECTIONS: usize = 256;
 /// Accounts that share the load: of one account at most 100,000 messages may wait, and nothing is sent.
 const SENDERS: u32 = 48;
@@ -33,6 +39,16 @@ const SETTLE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 /// Cores of the database's machine in the model's examples.
 const DATABASE_CORES: [u32; 3] = [2, 8, 32];
+const COLUMNS: [&str; 8] = [
+    "nodes",
+    "per s",
+    "ratio",
+    "CPU of nodes each",
+    "CPU of the database each",
+    "p50",
+    "p99",
+    "target",
+];
 
 /// Nodes and what they share.
 struct Nodes {
@@ -54,64 +70,37 @@ struct Run {
     latencies: Vec<Duration>,
 }
 
-/// The points of the model with so many nodes.
+/// What so many nodes do together: medians of the runs. The points of the model.
 struct Point {
     count: f64,
     rate: f64,
     nodes: f64,
     database: f64,
+    p50: Duration,
+    p99: Duration,
 }
 
 /// All of it.
 pub async fn measure(options: Options) -> Vec<Table> {
+    let (shared, points) = share_a_machine(&options).await;
+    let held = held(&options).await;
+    vec![shared, model(&points), held, devices(&options).await]
+}
+
+/// Nodes that take what they get of the cores.
+async fn share_a_machine(options: &Options) -> (Table, Vec<Point>) {
     let mut all = Nodes::prepare().await;
     all.add().await;
-    let operator = all.nodes[0].operator();
-    let mut senders = Vec::new();
-    for n in 0..SENDERS {
-        senders.push(sender(&operator, &all.simulator, n).await);
-    }
-    // Only accepting is measured: nothing is sent.
-    all.simulator.process.kill().await;
-    let columns = [
-        "nodes",
-        "per s",
-        "ratio",
-        "CPU of nodes each",
-        "CPU of the database each",
-        "p50",
-        "p99",
-        "target",
-    ];
+    let senders = all.senders().await;
     let title = format!("Accepting on PostgreSQL with several nodes, {CONNECTIONS} connections");
-    let mut table = Table::new(title, &columns);
+    let mut table = Table::new(title, &COLUMNS);
     let mut points: Vec<Point> = Vec::new();
     for (count, target) in NODES.into_iter().zip(TARGETS) {
         while all.nodes.len() < count {
             all.add().await;
         }
-        let mut runs = Vec::new();
-        for round in 0..options.rounds() {
-            runs.push(all.run(&senders, &format!("{count}-{round}"), options.seconds).await);
-        }
-        let point = Point {
-            count: count as f64,
-            rate: median(runs.iter().map(|run| run.rate).collect()),
-            nodes: median(runs.iter().map(|run| run.nodes).collect()),
-            database: median(runs.iter().map(|run| run.database).collect()),
-        };
-        let mut latencies: Vec<_> = runs.into_iter().flat_map(|run| run.latencies).collect();
-        let base = points.first().map_or(point.rate, |first| first.rate);
-        table.row([
-            count.to_string(),
-            format!("{:.0}", point.rate),
-            format!("{:.2}", point.rate / base),
-            us(Duration::from_secs_f64(point.nodes)),
-            us(Duration::from_secs_f64(point.database)),
-            ms(percentile(&mut latencies, 50)),
-            ms(percentile(&mut latencies, 99)),
-            target.to_owned(),
-        ]);
+        let point = all.point(&senders, options).await;
+        table.row(point.row(points.first(), target));
         points.push(point);
     }
     table.note(
@@ -119,7 +108,71 @@ pub async fn measure(options: Options) -> Vec<Table> {
          what that machine does. What carries over to others is what a message costs.",
     );
     all.end().await;
-    vec![table, model(&points), devices(&options).await]
+    (table, points)
+}
+
+/// Nodes that are each held to a share of a core, so that they are the limit, as on machines of their own.
+async fn held(options: &Options) -> Table {
+    let share = options.share;
+    let title =
+        format!("Accepting on PostgreSQL with several nodes, each held to {share} of a core");
+    let mut table = Table::new(title, &COLUMNS);
+    let mut all = Nodes::prepare().await;
+    all.add().await;
+    if let Err(why) = Quota::hold(all.nodes[0].process.id(), share) {
+        table.note(format!("Not measured: nothing can be held to a share of a core here ({why})."));
+        all.end().await;
+        return table;
+    }
+    let senders = all.senders().await;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut first, mut used) = (None, Vec::new());
+    for (count, target) in HELD_NODES.into_iter().zip(TARGETS) {
+        if count as f64 * share > cores as f64 * HELD_PART {
+            break;
+        }
+        // Nodes start unheld, and share the devices out before anything is measured.
+        while all.nodes.len() < count {
+            all.add().await;
+        }
+        all.even_shares(SENDERS).await;
+        let hold = |node: &Gateway| Quota::hold(node.process.id(), share).unwrap();
+        let held: Vec<Quota> = all.nodes.iter().map(hold).collect();
+        let point = all.point(&senders, options).await;
+        drop(held);
+        table.row(point.row(first.as_ref(), target));
+        let of_share = point.rate * point.nodes / (point.count * share);
+        used.push(format!("{:.0} % with {count}", 100.0 * of_share));
+        first = first.or(Some(point));
+    }
+    table.note(format!(
+        "Each node's process, with all its threads, is in a group of its own of the kernel's CPU controller, \
+         which lets it run for {share} of a core in every {} ms; the database and the load generator run \
+         freely. So the nodes are the limit, as on machines of their own: of their shares they used {}. \
+         As many nodes are measured as leave {:.0} % of the machine's {cores} cores to the rest.",
+        quota::PERIOD.as_millis(),
+        used.join(", "),
+        100.0 * (1.0 - HELD_PART),
+    ));
+    all.end().await;
+    table
+}
+
+impl Point {
+    /// A row, compared with what one node does.
+    fn row(&self, first: Option<&Self>, target: &str) -> [String; 8] {
+        let base = first.map_or(self.rate, |first| first.rate);
+        [
+            self.count.to_string(),
+            format!("{:.0}", self.rate),
+            format!("{:.2}", self.rate / base),
+            us(Duration::from_secs_f64(self.nodes)),
+            us(Duration::from_secs_f64(self.database)),
+            ms(self.p50),
+            ms(self.p99),
+            target.to_owned(),
+        ]
+    }
 }
 
 impl Nodes {
@@ -145,6 +198,55 @@ impl Nodes {
         ];
         self.nodes.push(Gateway::start_with(&env::gerbang(), &settings).await);
         moment(SETTLE).await;
+    }
+
+    /// Accounts with a device each. Their WhatsApp goes away, for only accepting is measured.
+    async fn senders(&mut self) -> Vec<Sender> {
+        let operator = self.nodes[0].operator();
+        let mut senders = Vec::new();
+        for n in 0..SENDERS {
+            senders.push(sender(&operator, &self.simulator, n).await);
+        }
+        self.simulator.process.kill().await;
+        senders
+    }
+
+    /// Waits until every node runs its part of so many devices.
+    async fn even_shares(&self, devices: u32) -> Vec<u64> {
+        let (operator, count) = (self.nodes[0].operator(), self.nodes.len());
+        until("all nodes have their shares", 600, async || {
+            let nodes = operator.get("/v1/nodes").await;
+            let shares: Vec<u64> = nodes["data"]
+                .as_array()?
+                .iter()
+                .filter_map(|node| node["devices"].as_u64())
+                .collect();
+            let part = u64::from(devices) / count as u64;
+            let is_even = shares.iter().all(|share| share.abs_diff(part) <= 1);
+            (shares.len() == count && is_even).then_some(shares)
+        })
+        .await
+    }
+
+    /// What the nodes there are do together.
+    async fn point(&self, senders: &[Sender], options: &Options) -> Point {
+        let count = self.nodes.len();
+        let mut runs = Vec::new();
+        for round in 0..options.rounds() {
+            runs.push(self.run(senders, &format!("{count}-{round}"), options.seconds).await);
+        }
+        let middle = |of: fn(&Run) -> f64| median(runs.iter().map(of).collect());
+        let (rate, nodes) = (middle(|run| run.rate), middle(|run| run.nodes));
+        let database = middle(|run| run.database);
+        let mut latencies: Vec<_> = runs.into_iter().flat_map(|run| run.latencies).collect();
+        Point {
+            count: count as f64,
+            rate,
+            nodes,
+            database,
+            p50: percentile(&mut latencies, 50),
+            p99: percentile(&mut latencies, 99),
+        }
     }
 
     /// Every node gets the same share of the connections.
@@ -244,15 +346,7 @@ async fn devices(options: &Options) -> Table {
     }
     all.add().await;
     let before = resident_mib(all.nodes[1].process.id());
-    let operator = all.nodes[0].operator();
-    let shares = until("both nodes have their shares", 600, async || {
-        let nodes = operator.get("/v1/nodes").await;
-        let shares: Vec<u64> =
-            nodes["data"].as_array()?.iter().filter_map(|node| node["devices"].as_u64()).collect();
-        let is_even = shares.iter().all(|share| share.abs_diff(u64::from(count) / 2) <= 1);
-        (shares.len() == 2 && is_even).then_some(shares)
-    })
-    .await;
+    let shares = all.even_shares(count).await;
     until("all are connected", 120, async || {
         let devices = account.all("/v1/devices").await;
         devices.iter().all(|device| device["status"] == "connected").then_some(())

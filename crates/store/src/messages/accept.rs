@@ -81,6 +81,20 @@ struct AcceptedRequest<'a> {
     key_name: Option<String>,
 }
 
+/// The accounts of a group, under lock.
+pub(crate) struct LockedAccounts {
+    states: AccountStates,
+    /// Whether an account is missing there because it cannot be read.
+    has_unreadable: bool,
+}
+
+impl LockedAccounts {
+    /// Whether an account is among them.
+    pub(crate) fn has(&self, account: AccountId) -> bool {
+        self.states.contains_key(&account)
+    }
+}
+
 /// The accounts, devices and earlier requests that a group depends on.
 struct GroupCommit {
     account_states: AccountStates,
@@ -97,13 +111,25 @@ struct Owned {
     has_spellings: bool,
 }
 
-/// Accepts or refuses each request; the answers in the order of the requests.
+/// Locks the accounts of a group. Where other nodes accept for them, too, it waits for their commits.
+pub(crate) async fn lock_accounts(tx: &mut Tx, group: &[Acceptance]) -> SqlResult<LockedAccounts> {
+    tx.draw_ids_ahead().await?;
+    let accounts: BTreeSet<_> = group.iter().map(|request| request.account_id).collect();
+    lock_account_states(tx, &accounts).await
+}
+
+/// Accepts or refuses each request; the answers in the order of the requests. Their accounts are locked unless they
+/// are by now.
 pub(crate) async fn accept_group(
     tx: &mut Tx,
     group: &[Acceptance],
+    locked: Option<LockedAccounts>,
 ) -> SqlResult<Vec<SqlResult<AcceptReply>>> {
-    tx.draw_ids_ahead().await?;
-    let mut group_commit = GroupCommit::load(tx, group).await?;
+    let locked = match locked {
+        Some(locked) => locked,
+        None => lock_accounts(tx, group).await?,
+    };
+    let mut group_commit = GroupCommit::load(tx, group, locked).await?;
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
         requests.map(|(index, request)| group_commit.decide(index, request)).collect();
@@ -299,14 +325,17 @@ fn file_rows<'a>(files: &'a [(MessageId, String, &RequestFile)]) -> Insertion<'a
 }
 
 impl GroupCommit {
-    async fn load<'a>(tx: &mut Tx, group: &'a [Acceptance]) -> SqlResult<Self> {
-        let accounts: BTreeSet<_> = group.iter().map(|request| request.account_id).collect();
+    async fn load<'a>(
+        tx: &mut Tx,
+        group: &'a [Acceptance],
+        locked: LockedAccounts,
+    ) -> SqlResult<Self> {
+        let LockedAccounts { states: mut account_states, has_unreadable } = locked;
         let key = |request: &'a Acceptance| {
             request.idempotency.as_ref().map(|key| (request.account_id, key))
         };
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
-        let (mut account_states, has_unreadable) = lock_account_states(tx, &accounts).await?;
         let (devices, names) = (devices_of(group), StoredNames::of(&keys));
         let granted = account_states.iter().filter(|(_, state)| state.has_grants);
         let granted = grants::look_up(granted.map(|(account, _)| *account));
@@ -380,12 +409,11 @@ fn charge(allowance: &mut Allowance, request: &Acceptance) -> Result<(Period, Ve
     Ok((before.usage.period, charges))
 }
 
-/// Locks accounts, in order, and reads their states without their grants; also returns whether any cannot be
-/// read.
+/// Locks accounts, in order, and reads their states without their grants.
 async fn lock_account_states(
     tx: &mut Tx,
     accounts: &BTreeSet<AccountId>,
-) -> SqlResult<(AccountStates, bool)> {
+) -> SqlResult<LockedAccounts> {
     const FIND: FindRows = FindRows {
         select: concat!("SELECT ", usage_columns!(), " FROM usage"),
         key: &[("account_id", Type::Int)],
@@ -394,9 +422,9 @@ async fn lock_account_states(
     let keys: Vec<_> = accounts.iter().map(|account| vec![Param::from(account.0)]).collect();
     let rows = tx.find(&FIND, &keys).await?;
     let found = rows.len();
-    let account_states = account_states_from(tx, rows);
-    let has_unreadable = account_states.len() < found;
-    Ok((account_states, has_unreadable))
+    let states = account_states_from(tx, rows);
+    let has_unreadable = states.len() < found;
+    Ok(LockedAccounts { states, has_unreadable })
 }
 
 /// Reads [`usage_columns`]; grants are left out.

@@ -4,7 +4,11 @@
 //! Each kind of request goes into a transaction of its own, concurrent with the others; it locks
 //! its rows in order, once, so that no two of them can deadlock. Several batches at once would be
 //! smaller ones that wait for each other's locks on the accounts.
+//!
+//! Nodes that accept for the same accounts take turns. What queues while a group waits for its turn joins the group
+//! where its account is locked by then: else nodes that wait half of the time would make groups of half the size.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
@@ -57,31 +61,89 @@ impl Worker {
     }
 }
 
+/// What waits for the worker.
+struct Queue {
+    requests: Receiver<GroupItem>,
+    /// What was taken out of it and left for the next batch, in order.
+    left: Mutex<VecDeque<GroupItem>>,
+}
+
+/// What a batch holds.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    requests: usize,
+    bytes: usize,
+}
+
+impl Load {
+    /// With one request more; `None` when that does not fit. The first one always does.
+    fn with(self, item: &GroupItem) -> Option<Self> {
+        let Self { requests, bytes } = self;
+        let load = Self { requests: requests + 1, bytes: bytes.saturating_add(item.bytes()) };
+        let fits = load.requests <= BATCH_REQUESTS_MAX && load.bytes <= GROUP_BYTES_MAX;
+        (requests == 0 || fits).then_some(load)
+    }
+}
+
+impl Queue {
+    /// The next request, if one waits.
+    fn next(&self) -> Option<GroupItem> {
+        let left = self.left.lock().pop_front();
+        left.or_else(|| self.requests.try_recv().ok())
+    }
+
+    /// A batch of `first` and what waits, as far as it fits.
+    fn batch(&self, first: GroupItem) -> (Groups, Load) {
+        let (mut groups, mut load) = (Groups::default(), Load::default());
+        let mut next = Some(first);
+        while let Some(item) = next {
+            let Some(more) = load.with(&item) else {
+                self.left.lock().push_front(item);
+                break;
+            };
+            load = more;
+            groups.push(item);
+            next = self.next();
+        }
+        (groups, load)
+    }
+
+    /// Gives a group of a batch what has queued since, as far as the group takes it and it fits. No request
+    /// overtakes an earlier one of its account: that is not taken either, or nothing is.
+    fn join(&self, group: &mut dyn RunGroup, mut load: Load) {
+        let mut left = self.left.lock();
+        if !left.is_empty() {
+            return;
+        }
+        while left.len() < BATCH_REQUESTS_MAX
+            && let Ok(item) = self.requests.try_recv()
+        {
+            let Some(more) = load.with(&item) else {
+                left.push_back(item);
+                return;
+            };
+            match group.admit(item) {
+                Some(item) => left.push_back(item),
+                None => load = more,
+            }
+        }
+    }
+}
+
 async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
-    let mut next = None;
+    let queue = Queue { requests, left: Mutex::default() };
     // The connections of the last commits: the pool would ping each of them twice between two commits.
     let mut kept: Vec<Tx> = Vec::new();
     loop {
-        next = next.or_else(|| requests.try_recv().ok());
+        let mut next = queue.next();
         if next.is_none() {
             kept.clear();
-            next = requests.recv().await.ok();
+            next = queue.requests.recv().await.ok();
         }
-        if next.is_none() {
-            return;
-        }
-        let mut groups = Groups::default();
-        let (mut count, mut bytes) = (0, 0);
-        while let Some(item) =
-            next.take_if(|item| count == 0 || bytes + item.bytes() <= GROUP_BYTES_MAX)
-        {
-            count += 1;
-            bytes += item.bytes();
-            groups.push(item);
-            next = (count < BATCH_REQUESTS_MAX).then(|| requests.try_recv().ok()).flatten();
-        }
+        let Some(first) = next else { return };
+        let (groups, load) = queue.batch(first);
         let groups = groups.into_vec().into_iter();
-        let commits = groups.map(|group| commit(&pool, &cache, group, kept.pop()));
+        let commits = groups.map(|group| commit(&pool, &cache, &queue, load, group, kept.pop()));
         let commits = join_all(commits.collect::<Vec<_>>());
         kept = commits.await.into_iter().flatten().collect();
     }
@@ -92,14 +154,24 @@ async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
 async fn commit(
     pool: &Pool,
     cache: &Cache,
+    queue: &Queue,
+    load: Load,
     mut group: Box<dyn RunGroup>,
     mut kept: Option<Tx>,
 ) -> Option<Tx> {
     let mut parts = Parts::of(&*group);
-    while let Some(part) = parts.next() {
+    while let Some(mut part) = parts.next() {
         let outcome = match pool.begin_on(kept.take()).await {
             Ok(mut tx) => {
-                let outcome = timeout(ANSWER_MAX, group.run(&mut tx, part.clone())).await;
+                let work = async {
+                    let is_whole = part.len() == group.len();
+                    if group.lock(&mut tx, part.clone()).await? && is_whole {
+                        queue.join(&mut *group, load);
+                        part.end = group.len();
+                    }
+                    group.run(&mut tx, part.clone()).await
+                };
+                let outcome = timeout(ANSWER_MAX, work).await;
                 let ended = end(pool, &mut tx, outcome, cache).await;
                 kept = ended.is_ok().then_some(tx);
                 ended

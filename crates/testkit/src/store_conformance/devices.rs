@@ -259,10 +259,13 @@ pub async fn devices_are_found_by_phone_and_state(store: Arc<dyn Store>) {
         let connected = change(DeviceStatus::Connected, 2);
         store.set_device_status(device.id, &connected).await.unwrap();
     }
-    let find = async |phone: Option<&PhoneNumber>, is_connected, limit| {
-        let filter = DeviceFilter { phone: phone.cloned(), is_connected };
+    let found = async |filter: DeviceFilter, limit| {
         let found = store.find_devices(account.id, &filter, limit).await.unwrap();
         found.iter().map(|device| device.id).collect::<Vec<_>>()
+    };
+    let find = async |phone: Option<&PhoneNumber>, is_connected, limit| {
+        let filter = DeviceFilter { number: None, phone: phone.cloned(), is_connected };
+        found(filter, limit).await
     };
     assert_eq!(find(None, false, 10).await, [first.id, second.id, third.id]);
     assert_eq!(find(None, false, 2).await, [first.id, second.id]);
@@ -271,6 +274,22 @@ pub async fn devices_are_found_by_phone_and_state(store: Arc<dyn Store>) {
     assert_eq!(find(Some(&phone), true, 10).await, [third.id]);
     assert_eq!(find(Some(&phone), false, 1).await, [first.id]);
     assert_eq!(find(Some(&PhoneNumber::from_digits("62")), false, 10).await, []);
+    let numbered = |device: &Device| DeviceFilter {
+        number: Some(device.number_id),
+        ..DeviceFilter::default()
+    };
+    assert_eq!(found(numbered(&second), 10).await, [second.id]);
+    assert_eq!(found(numbered(&stranger.device), 10).await, []);
+    let both = DeviceFilter { phone: Some(phone.clone()), ..numbered(&second) };
+    assert_eq!(found(both, 10).await, [], "it has no such number");
+    let connected = DeviceFilter { is_connected: true, ..numbered(&first) };
+    assert_eq!(found(connected, 10).await, []);
+    let all = DeviceFilter::default();
+    assert_eq!(found(all.clone(), 10).await, [first.id, second.id, third.id]);
+    let fourth = new_device(&store, &account, 53).await;
+    let known = store.known_devices(account.id, &all);
+    assert!(known.is_none_or(|known| known.len() == 4), "what is remembered is as it is now");
+    assert_eq!(found(all, 10).await, [first.id, second.id, third.id, fourth.id]);
 }
 
 pub async fn linked_devices_are_the_first_to_choose(store: Arc<dyn Store>) {

@@ -107,7 +107,8 @@ async fn gateway(
     let principal = authorize(&state, &headers).await?;
     principal.require(Scope::Read)?;
     let sender = sender.map_or(String::new(), |Path(sender)| sender);
-    let device = device_in_path(&state, &principal, &sender).await?;
+    let named = device_in_path(&state, &principal, &sender).await?;
+    let device = state.core().device(&principal, named.id).await?;
     let quota = state.core().quota(&principal, Some(device.id)).await?;
     Ok(success(StatusCode::OK, translate::gateway(&device, &quota)))
 }
@@ -123,7 +124,7 @@ async fn status(
     if message.direction() == Direction::In || message.content.is_change() {
         return Err(Error::NotFound("message").into());
     }
-    let device = match state.core().device(&principal, message.device_id).await {
+    let device = match state.core().remembered_device(&principal, message.device_id).await {
         Ok(device) => Some(device),
         // It was erased; its messages stay for a while.
         Err(Error::NotFound(_)) => None,

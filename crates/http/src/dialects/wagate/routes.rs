@@ -167,7 +167,8 @@ async fn show_device(
 ) -> ApiResult<Wagate> {
     let principal = authorize(&state, &headers).await?;
     let query: DeviceQuery = query_fields(uri.query())?;
-    let device = device(&state, &principal, [query.device_id, None]).await?;
+    let named = device(&state, &principal, [query.device_id, None]).await?;
+    let device = state.core().device(&principal, named.id).await?;
     let quota = state.core().quota(&principal, Some(device.id)).await?;
     let figures = state.core().device_figures(&principal, device.id).await?;
     let now = state.core().now();

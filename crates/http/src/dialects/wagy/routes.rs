@@ -190,6 +190,7 @@ async fn show_status(
 ) -> ApiResult<Wagy> {
     let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
     principal.require(Scope::Read)?;
+    let device = state.core().device(&principal, device.id).await?;
     Ok(found(status(&device, principal.account()?)))
 }
 
@@ -252,6 +253,7 @@ async fn qr(
     }
     let (principal, device) = enter(state, device, &request.into_parts().0).await?;
     principal.require(Scope::Manage)?;
+    let device = state.core().device(&principal, device.id).await?;
     if device.status.is_paired() {
         return Ok(None);
     }

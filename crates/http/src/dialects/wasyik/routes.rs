@@ -283,6 +283,7 @@ async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> ApiResul
 async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> ApiResult<Wasyik> {
     let (principal, device) = asked_device(&state, &headers, &uri, None).await?;
     principal.require(Scope::Read)?;
+    let device = state.core().device(&principal, device.id).await?;
     Ok(success(StatusData {
         is_connected: translate::is_connected(&device),
         whatsapp_status: device.status.as_str(),
