@@ -302,7 +302,11 @@ impl MessageStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Option<Accepted>> {
         let key = key.clone();
-        run!(self.read, idempotency::repeated, account, key, now)
+        match &self.engine {
+            // The connection that writes knows where the recent keys are.
+            Engine::Sqlite(_) => run!(self.write, idempotency::repeated, account, key, now),
+            Engine::Postgres(_) => run!(self.read, idempotency::repeated, account, key, now),
+        }
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {

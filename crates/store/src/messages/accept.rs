@@ -200,7 +200,8 @@ async fn insert(
     let charged = requests().flat_map(|made| &made.charged);
     let waiting = WaitingRows::of(messages().zip(charged.copied()))?;
     let files: Vec<_> = requests().flat_map(AcceptedRequest::files).collect();
-    let keys = KeyRows::of(requests().filter_map(AcceptedRequest::keyed))?;
+    let keys = KeyRows::of(tx, requests().filter_map(AcceptedRequest::keyed))?;
+    let [recent_keys, other_keys] = keys.insertions();
     let counted = messages().map(|message| (message.account_id, message.device_id));
     let counts = CountRows::of_waiting(counted);
     let changed: BTreeSet<_> = requests().map(|made| made.request.account_id).collect();
@@ -208,7 +209,8 @@ async fn insert(
     tx.insert_all(vec![
         waiting.insertion(),
         file_rows(&files),
-        keys.insertion(),
+        recent_keys,
+        other_keys,
         counts.insertion(),
         account_rows(changed),
         grants::used_rows(spent_grants(made, account_states)),
@@ -307,11 +309,13 @@ impl GroupCommit {
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
         let (mut account_states, has_unreadable) = lock_account_states(tx, &accounts).await?;
-        let (devices, names) = (devices_of(group), StoredNames::of(&keys));
+        let (devices, names) = (devices_of(group), StoredNames::of(tx, &keys));
         let granted = account_states.iter().filter(|(_, state)| state.has_grants);
         let granted = grants::look_up(granted.map(|(account, _)| *account));
-        let [devices, remembered, granted] =
-            tx.find_all([device_look_up(&devices), names.look_up(), granted]).await?;
+        let [named, recent] = names.look_ups();
+        let [devices, mut remembered, recent, granted] =
+            tx.find_all([device_look_up(&devices), named, recent, granted]).await?;
+        remembered.extend(recent);
         for (account, grant) in grants::of_accounts(tx, granted) {
             if let Some(state) = account_states.get_mut(&account) {
                 state.allowance.grants.push(grant);

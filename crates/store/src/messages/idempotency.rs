@@ -117,8 +117,8 @@ pub(crate) async fn repeated(
     now: Timestamp,
 ) -> SqlResult<Option<Accepted>> {
     let keys = [(account, &key)];
-    let names = StoredNames::of(&keys);
-    let [found] = tx.find_all([names.look_up()]).await?;
+    let names = StoredNames::of(tx, &keys);
+    let found = tx.find_all(names.look_ups()).await?.into_iter().flatten().collect();
     let remembered = remembered_of(tx, found, &keys, now).await?;
     let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
     Ok(Some(match &before.accepted {
@@ -130,31 +130,47 @@ pub(crate) async fn repeated(
     }))
 }
 
-/// The names under which keys may be stored.
-pub(super) struct StoredNames(BTreeSet<(i64, String)>);
+/// Where keys may be stored.
+pub(super) struct StoredNames {
+    names: BTreeSet<(i64, String)>,
+    /// The rows of those that are in `recent_keys`.
+    recent: BTreeSet<MessageId>,
+}
 
 impl StoredNames {
-    pub(super) fn of(keys: &[(AccountId, &IdempotencyKey)]) -> Self {
+    pub(super) fn of(tx: &mut Tx, keys: &[(AccountId, &IdempotencyKey)]) -> Self {
         let of_key = |(account, key): &(AccountId, &IdempotencyKey)| {
             let account = account.0;
             names(key).map(move |name| (account, name)).collect::<Vec<_>>()
         };
-        Self(keys.iter().flat_map(of_key).collect())
+        let names: BTreeSet<_> = keys.iter().flat_map(of_key).collect();
+        let mut recent = BTreeSet::new();
+        if let Some(keys) = tx.recent_keys() {
+            let row = |(account, name): &(i64, String)| keys.row(AccountId(*account), name);
+            recent.extend(names.iter().filter_map(row));
+        }
+        Self { names, recent }
     }
 
-    /// Finds what [`remembered_of`] reads.
-    pub(super) fn look_up(&self) -> LookUp<'_> {
+    /// Find what [`remembered_of`] reads.
+    pub(super) fn look_ups(&self) -> [LookUp<'_>; 2] {
         const FIND: FindRows = FindRows {
             select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
             key: &[("account_id", Type::Int), ("name", Type::Text)],
             then: "",
         };
-        let keys = self.0.iter().map(|(account, name)| vec![(*account).into(), name.into()]);
-        LookUp {
-            find: &FIND,
-            types: &[Type::Int, Type::Text, Type::Int, Type::Blob, Type::Text],
-            keys: keys.collect(),
-        }
+        const FIND_RECENT: FindRows = FindRows {
+            select: "SELECT account_id, name, created_at, request_hash, message_ids FROM recent_keys",
+            key: &[("id", Type::Int)],
+            then: "",
+        };
+        const TYPES: &[Type] = &[Type::Int, Type::Text, Type::Int, Type::Blob, Type::Text];
+        let names = self.names.iter().map(|(account, name)| vec![(*account).into(), name.into()]);
+        let recent = self.recent.iter().map(|row| vec![row.0.into()]);
+        [
+            LookUp { find: &FIND, types: TYPES, keys: names.collect() },
+            LookUp { find: &FIND_RECENT, types: TYPES, keys: recent.collect() },
+        ]
     }
 }
 
@@ -201,19 +217,37 @@ pub(crate) fn forgotten_before(now: Timestamp) -> Timestamp {
     now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
 }
 
-/// What keys stand for from now on. One that is too old but not cleaned up yet is replaced.
-pub(super) struct KeyRows<'a>(Vec<(KeyedRequest<'a>, String)>);
+/// A key with the ids of its messages, as they are written.
+type KeyRow<'a> = (KeyedRequest<'a>, String);
+
+/// What keys stand for from now on.
+#[derive(Default)]
+pub(super) struct KeyRows<'a> {
+    recent: Vec<KeyRow<'a>>,
+    others: Vec<KeyRow<'a>>,
+}
 
 impl<'a> KeyRows<'a> {
-    pub(super) fn of(requests: impl Iterator<Item = KeyedRequest<'a>>) -> SqlResult<Self> {
-        let with_ids = |request: KeyedRequest<'a>| {
-            let ids = stored::ids::write(request.messages.iter().map(|message| message.id))?;
-            Ok((request, ids))
-        };
-        requests.map(with_ids).collect::<SqlResult<Vec<_>>>().map(Self)
+    pub(super) fn of(
+        tx: &mut Tx,
+        requests: impl Iterator<Item = KeyedRequest<'a>>,
+    ) -> SqlResult<Self> {
+        let mut rows = Self::default();
+        for request in requests {
+            let KeyedRequest { account, name, messages, .. } = request;
+            let ids = stored::ids::write(messages.iter().map(|message| message.id))?;
+            let is_recent = match (tx.recent_keys(), messages.first()) {
+                (Some(recent), Some(first)) => recent.takes(account, name, first.id),
+                _ => false,
+            };
+            let rows = if is_recent { &mut rows.recent } else { &mut rows.others };
+            rows.push((request, ids));
+        }
+        Ok(rows)
     }
 
-    pub(super) fn insertion(&self) -> Insertion<'_> {
+    /// One of the others that is too old but not cleaned up yet is replaced.
+    pub(super) fn insertions(&self) -> [Insertion<'_>; 2] {
         const PUT: InsertRows = InsertRows {
             table: "idempotency",
             columns: &[
@@ -227,19 +261,39 @@ impl<'a> KeyRows<'a> {
                 request_hash = excluded.request_hash, message_ids = excluded.message_ids,
                 created_at = excluded.created_at",
         };
-        let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(self.0.len());
-        for (KeyedRequest { account, name, key, now, .. }, ids) in &self.0 {
-            let hash = key.request_hash.as_slice();
-            rows.push(vec![
-                account.0.into(),
-                (*name).into(),
-                hash.into(),
-                ids.into(),
-                (*now).into(),
-            ]);
+        const ADD: InsertRows = InsertRows {
+            table: "recent_keys",
+            columns: &[
+                ("account_id", Type::Int),
+                ("name", Type::Text),
+                ("request_hash", Type::Blob),
+                ("message_ids", Type::Text),
+                ("created_at", Type::Int),
+                ("id", Type::Int),
+            ],
+            then: "",
+        };
+        let others = self.others.iter().map(key_params).collect();
+        let mut recent: Vec<_> = self.recent.iter().map(key_params).collect();
+        for (row, (request, _)) in recent.iter_mut().zip(&self.recent) {
+            row.extend(request.messages.first().map(|message| Param::from(message.id.0)));
         }
-        Insertion { into: &PUT, rows }
+        [Insertion { into: &ADD, rows: recent }, Insertion { into: &PUT, rows: others }]
     }
+}
+
+fn key_params<'r>((request, ids): &'r KeyRow<'_>) -> Vec<Param<'r>> {
+    let KeyedRequest { account, name, key, now, .. } = request;
+    // With room for the row of a recent one.
+    let mut params = Vec::with_capacity(6);
+    params.extend([
+        Param::from(account.0),
+        Param::from(*name),
+        Param::from(key.request_hash.as_slice()),
+        Param::from(ids),
+        Param::from(*now),
+    ]);
+    params
 }
 
 /// What answers a request that depends on them.
