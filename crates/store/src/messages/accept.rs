@@ -22,8 +22,8 @@ use jiff::Timestamp;
 
 use super::counts::CountRows;
 use super::idempotency::{
-    Before, KeyRows, KeyedRequest, Remembered, RememberedKeys, StoredNames, earlier, remembered_of,
-    unreadable,
+    Before, KeyRows, KeyedRequest, NamedKey, Remembered, RememberedKeys, StoredNames, earlier,
+    remembered_of, unreadable,
 };
 use super::identities::name_lids;
 use super::{Charged, WaitingRows, list, spellings};
@@ -55,9 +55,9 @@ pub(super) use usage_columns;
 /// The accounts of a transaction, under lock.
 pub(super) type AccountStates = BTreeMap<AccountId, AccountState>;
 
-enum Decision {
+enum Decision<'k> {
     /// Charged in this period; remembered under this name.
-    New(Period, Vec<Charge>, Option<String>),
+    New(Period, Vec<Charge>, Option<&'k str>),
     Repeat(Before),
     Refused(Accepted),
     /// What it depends on cannot be read.
@@ -78,16 +78,16 @@ struct AcceptedRequest<'a> {
     messages: Vec<Message>,
     after: MessageId,
     charged: Vec<Charged>,
-    key_name: Option<String>,
+    key_name: Option<&'a str>,
 }
 
 /// The accounts, devices and earlier requests that a group depends on.
-struct GroupCommit {
+struct GroupCommit<'k> {
     account_states: AccountStates,
     /// Whether an account is missing there because it cannot be read.
     has_unreadable: bool,
     devices: HashMap<DeviceId, Owned>,
-    remembered: RememberedKeys,
+    remembered: RememberedKeys<'k>,
 }
 
 /// A device, as accepting needs to know it.
@@ -103,10 +103,15 @@ pub(crate) async fn accept_group(
     group: &[Acceptance],
 ) -> SqlResult<Vec<SqlResult<AcceptReply>>> {
     tx.draw_ids_ahead().await?;
-    let mut group_commit = GroupCommit::load(tx, group).await?;
-    let requests = group.iter().enumerate();
-    let mut decisions: Vec<Decision> =
-        requests.map(|(index, request)| group_commit.decide(index, request)).collect();
+    let keys = group.iter().map(|Acceptance { account_id, idempotency, .. }| {
+        idempotency.as_ref().map(|key| NamedKey::of(*account_id, key))
+    });
+    let keys: Vec<Option<NamedKey<'_>>> = keys.collect();
+    let mut group_commit = GroupCommit::load(tx, group, &keys).await?;
+    let requests = group.iter().zip(&keys).enumerate();
+    let mut decisions: Vec<Decision<'_>> = requests
+        .map(|(index, (request, key))| group_commit.decide(index, request, key.as_ref()))
+        .collect();
     let mut made = write(tx, group, &mut decisions, &mut group_commit).await?;
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
@@ -147,8 +152,8 @@ struct Made {
 async fn write(
     tx: &mut Tx,
     group: &[Acceptance],
-    decisions: &mut [Decision],
-    GroupCommit { account_states, devices, .. }: &mut GroupCommit,
+    decisions: &mut [Decision<'_>],
+    GroupCommit { account_states, devices, .. }: &mut GroupCommit<'_>,
 ) -> SqlResult<Vec<Made>> {
     let count = count_new(group, decisions);
     let newest = account_states.values().map(|state| state.last_id).max().unwrap_or(MessageId(0));
@@ -156,8 +161,8 @@ async fn write(
     let mut made = Vec::new();
     for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
         let Decision::New(period, charges, key_name) = decision else { continue };
-        let (charges, key_name) = (std::mem::take(charges), key_name.take());
-        let mut new = AcceptedRequest::of(request, *period, charges, key_name, &mut ids);
+        let charges = std::mem::take(charges);
+        let mut new = AcceptedRequest::of(request, *period, charges, *key_name, &mut ids);
         if let Some(state) = account_states.get_mut(&request.account_id)
             && let Some(last) = new.messages.last()
         {
@@ -219,8 +224,8 @@ async fn insert(
 }
 
 /// How many messages are accepted.
-fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
-    let is_new = |decision: &Decision| matches!(decision, Decision::New(..));
+fn count_new(group: &[Acceptance], decisions: &[Decision<'_>]) -> usize {
+    let is_new = |decision: &Decision<'_>| matches!(decision, Decision::New(..));
     let accepted = group.iter().zip(decisions).filter(|(_, decision)| is_new(decision));
     accepted.map(|(request, _)| request.messages.len()).sum()
 }
@@ -243,7 +248,7 @@ impl<'a> AcceptedRequest<'a> {
         request: &'a Acceptance,
         period: Period,
         charges: Vec<Charge>,
-        key_name: Option<String>,
+        key_name: Option<&'a str>,
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
         let now = whole_millis(request.now);
@@ -258,7 +263,7 @@ impl<'a> AcceptedRequest<'a> {
 
     /// What its idempotency key stands for from now on.
     fn keyed(&self) -> Option<KeyedRequest<'_>> {
-        let (key, name) = self.request.idempotency.as_ref().zip(self.key_name.as_deref())?;
+        let (key, name) = self.request.idempotency.as_ref().zip(self.key_name)?;
         let (account, now) = (self.request.account_id, self.now);
         Some(KeyedRequest { account, name, key, messages: &self.messages, now })
     }
@@ -300,16 +305,16 @@ fn file_rows<'a>(files: &'a [(MessageId, String, &RequestFile)]) -> Insertion<'a
     Insertion { into: &INSERT, rows }
 }
 
-impl GroupCommit {
-    async fn load<'a>(tx: &mut Tx, group: &'a [Acceptance]) -> SqlResult<Self> {
+impl<'k> GroupCommit<'k> {
+    async fn load(
+        tx: &mut Tx,
+        group: &[Acceptance],
+        keys: &'k [Option<NamedKey<'_>>],
+    ) -> SqlResult<Self> {
         let accounts: BTreeSet<_> = group.iter().map(|request| request.account_id).collect();
-        let key = |request: &'a Acceptance| {
-            request.idempotency.as_ref().map(|key| (request.account_id, key))
-        };
-        let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
         let (mut account_states, has_unreadable) = lock_account_states(tx, &accounts).await?;
-        let (devices, names) = (devices_of(group), StoredNames::of(tx, &keys));
+        let (devices, names) = (devices_of(group), StoredNames::of(tx, keys));
         let granted = account_states.iter().filter(|(_, state)| state.has_grants);
         let granted = grants::look_up(granted.map(|(account, _)| *account));
         let [named, recent] = names.look_ups();
@@ -322,14 +327,19 @@ impl GroupCommit {
             }
         }
         let devices = tx.readable("devices", devices, owned_from).into_iter().collect();
-        let remembered = remembered_of(tx, remembered, &keys, now).await?;
+        let remembered = remembered_of(tx, remembered, keys, now).await?;
         Ok(Self { account_states, has_unreadable, devices, remembered })
     }
 
-    fn decide(&mut self, index: usize, request: &Acceptance) -> Decision {
+    fn decide(
+        &mut self,
+        index: usize,
+        request: &Acceptance,
+        key: Option<&'k NamedKey<'_>>,
+    ) -> Decision<'k> {
         let account = request.account_id;
+        let (key_name, before) = key.map(|key| earlier(&self.remembered, key)).unzip();
         let key = request.idempotency.as_ref();
-        let (key_name, before) = key.map(|key| earlier(&self.remembered, account, key)).unzip();
         if let (Some(key), Some(before)) = (key, before.flatten()) {
             let is_same = before.request_hash == key.request_hash;
             let is_unreadable = matches!(before.accepted, Before::Unreadable);
@@ -357,13 +367,14 @@ impl GroupCommit {
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
         state.queue = queue;
-        if let (Some(key), Some(key_name)) = (key, key_name.clone()) {
+        let key_name: Option<&'k str> = key_name.map(|(_, name)| &**name);
+        if let (Some(key), Some(key_name)) = (key, key_name) {
             let device = request.messages.first().map(|new| new.device_id);
             let accepted = Before::InGroup(index);
             let remembered = Remembered { request_hash: key.request_hash, accepted, device };
-            self.remembered.insert(key_name, remembered);
+            self.remembered.insert((account, key_name.into()), remembered);
         }
-        Decision::New(period, charges, key_name.map(|(_, name)| name))
+        Decision::New(period, charges, key_name)
     }
 }
 

@@ -4,6 +4,7 @@
 //! sees its own device only: where the key stands for a request of another device, the token's
 //! has a second name, so that it neither fails nor learns of the other request.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use domain::ids::{AccountId, DeviceId, MessageId};
@@ -57,26 +58,41 @@ pub(super) struct KeyedRequest<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Earlier requests, by the names of their keys.
-pub(super) type RememberedKeys = HashMap<(AccountId, String), Remembered>;
+/// An account and the name that one of its keys is stored under.
+type StoredName<'k> = (AccountId, Cow<'k, str>);
 
-/// All names of a key. No route holds a line feed.
-fn names(key: &IdempotencyKey) -> impl Iterator<Item = String> {
-    let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
-    std::iter::once([&key.route, "\n", &key.key].concat()).chain(own)
+/// Earlier requests, by the names of their keys.
+pub(super) type RememberedKeys<'k> = HashMap<StoredName<'k>, Remembered>;
+
+/// A key with its names. No route holds a line feed.
+pub(super) struct NamedKey<'a> {
+    key: &'a IdempotencyKey,
+    shared: StoredName<'static>,
+    /// The second one, where a token asks.
+    own: Option<StoredName<'static>>,
+}
+
+impl<'a> NamedKey<'a> {
+    pub(super) fn of(account: AccountId, key: &'a IdempotencyKey) -> Self {
+        let shared = [&key.route, "\n", &key.key].concat();
+        let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
+        let stored = |name: String| -> StoredName<'static> { (account, name.into()) };
+        Self { key, shared: stored(shared), own: own.map(stored) }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &StoredName<'static>> {
+        std::iter::once(&self.shared).chain(&self.own)
+    }
 }
 
 /// The name that holds for this caller, and the earlier request under it.
-pub(super) fn earlier<'a>(
-    remembered: &'a RememberedKeys,
-    account: AccountId,
-    key: &IdempotencyKey,
-) -> ((AccountId, String), Option<&'a Remembered>) {
-    let mut names = names(key).map(|name| (account, name));
-    let shared = names.next().unwrap_or_else(|| (account, String::new()));
-    let of_account = remembered.get(&shared);
-    let Some(own) = names.next() else { return (shared, of_account) };
-    match (of_account, remembered.get(&own)) {
+pub(super) fn earlier<'r, 'k>(
+    remembered: &'r RememberedKeys<'_>,
+    NamedKey { key, shared, own }: &'k NamedKey<'_>,
+) -> (&'k StoredName<'static>, Option<&'r Remembered>) {
+    let of_account = remembered.get(shared);
+    let Some(own) = own else { return (shared, of_account) };
+    match (of_account, remembered.get(own)) {
         (Some(before), _) if !is_of_another(before, key.token_of) => (shared, Some(before)),
         (None, None) => (shared, None),
         (_, of_device) => (own, of_device),
@@ -89,7 +105,7 @@ fn is_of_another(before: &Remembered, device: Option<DeviceId>) -> bool {
 }
 
 /// Finds out whose requests they were.
-async fn load_devices_of(tx: &mut Tx, remembered: &mut RememberedKeys) -> SqlResult<()> {
+async fn load_devices_of(tx: &mut Tx, remembered: &mut RememberedKeys<'_>) -> SqlResult<()> {
     const SELECT: &str = "SELECT id, device_id FROM outbox
         WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
         UNION ALL SELECT id, device_id FROM messages
@@ -116,11 +132,12 @@ pub(crate) async fn repeated(
     key: IdempotencyKey,
     now: Timestamp,
 ) -> SqlResult<Option<Accepted>> {
-    let keys = [(account, &key)];
+    let keys = [Some(NamedKey::of(account, &key))];
     let names = StoredNames::of(tx, &keys);
     let found = tx.find_all(names.look_ups()).await?.into_iter().flatten().collect();
     let remembered = remembered_of(tx, found, &keys, now).await?;
-    let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
+    let before = keys.iter().flatten().find_map(|key| earlier(&remembered, key).1);
+    let Some(before) = before else { return Ok(None) };
     Ok(Some(match &before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
             Accepted::Repeated(list::repeated(tx, ids).await?.ok_or_else(unreadable)?)
@@ -131,23 +148,19 @@ pub(crate) async fn repeated(
 }
 
 /// Where keys may be stored.
-pub(super) struct StoredNames {
-    names: BTreeSet<(i64, String)>,
+pub(super) struct StoredNames<'k> {
+    names: BTreeSet<(AccountId, &'k str)>,
     /// The rows of those that are in `recent_keys`.
     recent: BTreeSet<MessageId>,
 }
 
-impl StoredNames {
-    pub(super) fn of(tx: &mut Tx, keys: &[(AccountId, &IdempotencyKey)]) -> Self {
-        let of_key = |(account, key): &(AccountId, &IdempotencyKey)| {
-            let account = account.0;
-            names(key).map(move |name| (account, name)).collect::<Vec<_>>()
-        };
-        let names: BTreeSet<_> = keys.iter().flat_map(of_key).collect();
+impl<'k> StoredNames<'k> {
+    pub(super) fn of(tx: &mut Tx, keys: &'k [Option<NamedKey<'_>>]) -> Self {
+        let names = keys.iter().flatten().flat_map(NamedKey::names);
+        let names: BTreeSet<_> = names.map(|(account, name)| (*account, &**name)).collect();
         let mut recent = BTreeSet::new();
         if let Some(keys) = tx.recent_keys() {
-            let row = |(account, name): &(i64, String)| keys.row(AccountId(*account), name);
-            recent.extend(names.iter().filter_map(row));
+            recent.extend(names.iter().filter_map(|(account, name)| keys.row(*account, name)));
         }
         Self { names, recent }
     }
@@ -165,7 +178,7 @@ impl StoredNames {
             then: "",
         };
         const TYPES: &[Type] = &[Type::Int, Type::Text, Type::Int, Type::Blob, Type::Text];
-        let names = self.names.iter().map(|(account, name)| vec![(*account).into(), name.into()]);
+        let names = self.names.iter().map(|(account, name)| vec![account.0.into(), (*name).into()]);
         let recent = self.recent.iter().map(|row| vec![row.0.into()]);
         [
             LookUp { find: &FIND, types: TYPES, keys: names.collect() },
@@ -175,26 +188,26 @@ impl StoredNames {
 }
 
 /// The earlier requests of these keys, from what was found under their names.
-pub(super) async fn remembered_of(
+pub(super) async fn remembered_of<'k>(
     tx: &mut Tx,
     found: Vec<Row>,
-    keys: &[(AccountId, &IdempotencyKey)],
+    keys: &[Option<NamedKey<'_>>],
     now: Timestamp,
-) -> SqlResult<RememberedKeys> {
+) -> SqlResult<RememberedKeys<'k>> {
     let found = tx.readable_owned("idempotency", found, remembered_from).into_iter();
     let forgotten = forgotten_before(now);
     let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
-    let mut remembered: RememberedKeys =
+    let mut remembered: RememberedKeys<'k> =
         found.map(|(key, _, remembered)| (key, remembered)).collect();
-    if keys.iter().any(|(_, key)| key.token_of.is_some()) {
+    if keys.iter().flatten().any(|key| key.own.is_some()) {
         load_devices_of(tx, &mut remembered).await?;
     }
     Ok(remembered)
 }
 
 /// A key of which no more can be read is remembered, so that nothing is sent twice.
-fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Timestamp, Remembered)> {
-    let key = (AccountId(row.int()?), row.text()?);
+fn remembered_from(row: &mut Row) -> SqlResult<(StoredName<'static>, Timestamp, Remembered)> {
+    let key = (AccountId(row.int()?), row.text()?.into());
     let created_at = row.time()?;
     let remembered = request_from(row).unwrap_or_else(|_| {
         row.note("what an idempotency key stands for cannot be read");
