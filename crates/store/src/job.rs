@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use domain::ids::DeviceId;
-use domain::policy::queue::QueueSize;
-use domain::ports::{Acceptance, Accepted, Progress, Recorded};
+use domain::ports::{Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::{AcceptReply, accept_group};
+use crate::messages::accept::accept_group;
+use crate::messages::accept_request::{AcceptReply, AcceptRequest};
 use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
 use crate::sql::{SqlError, SqlResult, Tx};
@@ -86,7 +86,7 @@ pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
 pub(crate) enum GroupItem {
-    Accept(Acceptance, Reply<AcceptReply>),
+    Accept(Box<AcceptRequest>, Reply<AcceptReply>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
     Report(Report, Reply<Vec<Recorded>>),
     Receive(Arrival, Reply<Vec<Recorded>>),
@@ -96,7 +96,7 @@ impl GroupItem {
     /// How many bytes of texts it brings.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Accept(acceptance, _) => acceptance_bytes(acceptance),
+            Self::Accept(request, _) => request.bytes(),
             Self::Receive(arrival, _) => {
                 arrival.messages.iter().map(|new| new.content.text().len()).sum()
             }
@@ -105,15 +105,10 @@ impl GroupItem {
     }
 }
 
-/// The bytes of the texts of a request; its files are in the media store.
-pub(crate) fn acceptance_bytes(acceptance: &Acceptance) -> usize {
-    usize::try_from(QueueSize::of(&acceptance.messages).text_bytes).unwrap_or(usize::MAX)
-}
-
 /// The requests of a batch, by kind.
 #[derive(Default)]
 pub(crate) struct Groups {
-    accepts: Group<Acceptance, AcceptReply>,
+    accepts: Group<Box<AcceptRequest>, AcceptReply>,
     records: Group<Vec<Progress>, Vec<Recorded>>,
     reports: Group<Report, Vec<Recorded>>,
     arrivals: Group<Arrival, Vec<Recorded>>,
@@ -122,7 +117,7 @@ pub(crate) struct Groups {
 impl Groups {
     pub(crate) fn push(&mut self, item: GroupItem) {
         match item {
-            GroupItem::Accept(acceptance, reply) => self.accepts.push(acceptance, reply),
+            GroupItem::Accept(request, reply) => self.accepts.push(request, reply),
             GroupItem::Record(progress, reply) => self.records.push(progress, reply),
             GroupItem::Report(report, reply) => self.reports.push(report, reply),
             GroupItem::Receive(arrival, reply) => self.arrivals.push(arrival, reply),
@@ -212,23 +207,34 @@ impl Parts {
 }
 
 /// The devices of what was accepted.
-fn devices_of(answers: &[SqlResult<AcceptReply>]) -> BTreeSet<DeviceId> {
+fn devices_of(
+    requests: &[Box<AcceptRequest>],
+    answers: &[SqlResult<AcceptReply>],
+) -> BTreeSet<DeviceId> {
     let mut devices = BTreeSet::new();
-    for answer in answers.iter().flatten() {
-        if let Accepted::New(messages) = &answer.accepted {
-            devices.extend(messages.iter().map(|message| message.device_id));
+    for (request, answer) in requests.iter().zip(answers) {
+        if let Ok(AcceptReply { accepted: Accepted::New(_), .. }) = answer {
+            devices.extend(request.messages().iter().map(|message| message.device_id));
         }
     }
     devices
 }
 
 /// Nothing was accepted.
-fn no_devices<O>(_: &[SqlResult<O>]) -> BTreeSet<DeviceId> {
+fn no_devices<I, O>(_: &[I], _: &[SqlResult<O>]) -> BTreeSet<DeviceId> {
     BTreeSet::new()
 }
 
+/// Everything is in the answer.
+fn as_it_is<I, O>(_: I, answer: SqlResult<O>) -> SqlResult<O> {
+    answer
+}
+
 macro_rules! run_group {
-    ($input:ty, $output:ty, $work:expr, $outcome:expr, $devices:expr) => {
+    (
+        $input:ty, $output:ty, $work:path $(, $mutable:tt)?;
+        $outcome:expr, $devices:expr, $answer:expr
+    ) => {
         impl RunGroup for Group<$input, $output> {
             fn len(&self) -> usize {
                 self.replies.len()
@@ -240,7 +246,8 @@ macro_rules! run_group {
                 part: Range<usize>,
             ) -> BoxFuture<'a, SqlResult<()>> {
                 Box::pin(async move {
-                    let outputs = $work(tx, &self.inputs[part.clone()]).await?;
+                    let inputs = &$($mutable)? self.inputs[part.clone()];
+                    let outputs = $work(tx, inputs).await?;
                     for (slot, output) in self.outputs[part].iter_mut().zip(outputs) {
                         *slot = $outcome(output);
                     }
@@ -249,7 +256,7 @@ macro_rules! run_group {
             }
 
             fn devices(&self) -> BTreeSet<DeviceId> {
-                $devices(&self.outputs)
+                $devices(&self.inputs, &self.outputs)
             }
 
             fn fail(&mut self, part: Range<usize>, error: &SqlError) {
@@ -257,15 +264,19 @@ macro_rules! run_group {
             }
 
             fn finish(self: Box<Self>, outcome: &SqlResult<()>) {
-                for (reply, output) in self.replies.into_iter().zip(self.outputs) {
-                    let _ = reply.send(outcome.clone().and(output));
+                let Self { inputs, outputs, replies } = *self;
+                for ((input, output), reply) in inputs.into_iter().zip(outputs).zip(replies) {
+                    let _ = reply.send(outcome.clone().and($answer(input, output)));
                 }
             }
         }
     };
 }
 
-run_group!(Acceptance, AcceptReply, accept_group, std::convert::identity, devices_of);
-run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok, no_devices);
-run_group!(Report, Vec<Recorded>, report_group, Ok, no_devices);
-run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity, no_devices);
+run_group!(
+    Box<AcceptRequest>, AcceptReply, accept_group, mut;
+    std::convert::identity, devices_of, AcceptRequest::answered
+);
+run_group!(Vec<Progress>, Vec<Recorded>, record_group; Ok, no_devices, as_it_is);
+run_group!(Report, Vec<Recorded>, report_group; Ok, no_devices, as_it_is);
+run_group!(Arrival, Vec<Recorded>, receive_group; std::convert::identity, no_devices, as_it_is);

@@ -64,38 +64,49 @@ type StoredName<'k> = (AccountId, Cow<'k, str>);
 /// Earlier requests, by the names of their keys.
 pub(super) type RememberedKeys<'k> = HashMap<StoredName<'k>, Remembered>;
 
-/// A key with its names. No route holds a line feed.
-pub(super) struct NamedKey<'a> {
-    key: &'a IdempotencyKey,
+/// The names of a key. No route holds a line feed.
+pub(super) struct KeyNames {
+    token_of: Option<DeviceId>,
     shared: StoredName<'static>,
     /// The second one, where a token asks.
     own: Option<StoredName<'static>>,
 }
 
-impl<'a> NamedKey<'a> {
-    pub(super) fn of(account: AccountId, key: &'a IdempotencyKey) -> Self {
+impl KeyNames {
+    pub(super) fn of(account: AccountId, key: &IdempotencyKey) -> Self {
         let shared = [&key.route, "\n", &key.key].concat();
         let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
         let stored = |name: String| -> StoredName<'static> { (account, name.into()) };
-        Self { key, shared: stored(shared), own: own.map(stored) }
+        Self { token_of: key.token_of, shared: stored(shared), own: own.map(stored) }
     }
 
-    fn names(&self) -> impl Iterator<Item = &StoredName<'static>> {
+    /// Whether a token asks.
+    pub(super) fn is_of_token(&self) -> bool {
+        self.token_of.is_some()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &StoredName<'static>> {
         std::iter::once(&self.shared).chain(&self.own)
+    }
+
+    /// One of them, as [`earlier`] says which.
+    pub(super) fn name(&self, is_own: bool) -> &str {
+        let own = self.own.as_ref().filter(|_| is_own);
+        &own.unwrap_or(&self.shared).1
     }
 }
 
-/// The name that holds for this caller, and the earlier request under it.
-pub(super) fn earlier<'r, 'k>(
+/// Whether the second name holds for this caller, and the earlier request under the one that does.
+pub(super) fn earlier<'r>(
     remembered: &'r RememberedKeys<'_>,
-    NamedKey { key, shared, own }: &'k NamedKey<'_>,
-) -> (&'k StoredName<'static>, Option<&'r Remembered>) {
+    KeyNames { token_of, shared, own }: &KeyNames,
+) -> (bool, Option<&'r Remembered>) {
     let of_account = remembered.get(shared);
-    let Some(own) = own else { return (shared, of_account) };
+    let Some(own) = own else { return (false, of_account) };
     match (of_account, remembered.get(own)) {
-        (Some(before), _) if !is_of_another(before, key.token_of) => (shared, Some(before)),
-        (None, None) => (shared, None),
-        (_, of_device) => (own, of_device),
+        (Some(before), _) if !is_of_another(before, *token_of) => (false, Some(before)),
+        (None, None) => (false, None),
+        (_, of_device) => (true, of_device),
     }
 }
 
@@ -132,12 +143,11 @@ pub(crate) async fn repeated(
     key: IdempotencyKey,
     now: Timestamp,
 ) -> SqlResult<Option<Accepted>> {
-    let keys = [Some(NamedKey::of(account, &key))];
-    let names = StoredNames::of(tx, &keys);
-    let found = tx.find_all(names.look_ups()).await?.into_iter().flatten().collect();
-    let remembered = remembered_of(tx, found, &keys, now).await?;
-    let before = keys.iter().flatten().find_map(|key| earlier(&remembered, key).1);
-    let Some(before) = before else { return Ok(None) };
+    let names = KeyNames::of(account, &key);
+    let stored = StoredNames::of(tx, [&names].into_iter());
+    let found = tx.find_all(stored.look_ups()).await?.into_iter().flatten().collect();
+    let remembered = remembered_of(tx, found, names.is_of_token(), now).await?;
+    let Some(before) = earlier(&remembered, &names).1 else { return Ok(None) };
     Ok(Some(match &before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
             Accepted::Repeated(list::repeated(tx, ids).await?.ok_or_else(unreadable)?)
@@ -155,8 +165,8 @@ pub(super) struct StoredNames<'k> {
 }
 
 impl<'k> StoredNames<'k> {
-    pub(super) fn of(tx: &mut Tx, keys: &'k [Option<NamedKey<'_>>]) -> Self {
-        let names = keys.iter().flatten().flat_map(NamedKey::names);
+    pub(super) fn of(tx: &mut Tx, keys: impl Iterator<Item = &'k KeyNames>) -> Self {
+        let names = keys.flat_map(KeyNames::all);
         let names: BTreeSet<_> = names.map(|(account, name)| (*account, &**name)).collect();
         let mut recent = BTreeSet::new();
         if let Some(keys) = tx.recent_keys() {
@@ -187,11 +197,11 @@ impl<'k> StoredNames<'k> {
     }
 }
 
-/// The earlier requests of these keys, from what was found under their names.
+/// The earlier requests of keys, from what was found under their names; with their devices, where a token asks.
 pub(super) async fn remembered_of<'k>(
     tx: &mut Tx,
     found: Vec<Row>,
-    keys: &[Option<NamedKey<'_>>],
+    has_token: bool,
     now: Timestamp,
 ) -> SqlResult<RememberedKeys<'k>> {
     let found = tx.readable_owned("idempotency", found, remembered_from).into_iter();
@@ -199,7 +209,7 @@ pub(super) async fn remembered_of<'k>(
     let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
     let mut remembered: RememberedKeys<'k> =
         found.map(|(key, _, remembered)| (key, remembered)).collect();
-    if keys.iter().flatten().any(|key| key.own.is_some()) {
+    if has_token {
         load_devices_of(tx, &mut remembered).await?;
     }
     Ok(remembered)
