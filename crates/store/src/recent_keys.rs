@@ -28,8 +28,8 @@ const CHUNK_ROWS: i64 = 10_000;
 
 /// Which rows the recent keys have: the ids of their first messages.
 pub(crate) struct RecentKeys {
-    /// By a hash of account and name. Of two keys with the same one the second has no row here.
-    rows: HashMap<u64, MessageId>,
+    /// Of two keys with the same hash the second has no row here.
+    rows: HashMap<NameHash, MessageId>,
     keys_max: usize,
 }
 
@@ -45,14 +45,14 @@ impl RecentKeys {
     }
 
     /// The row that a key has, if it is in `recent_keys`.
-    pub(crate) fn row(&self, account: AccountId, name: &str) -> Option<MessageId> {
-        self.rows.get(&hash_of(account, name)).copied()
+    pub(crate) fn row(&self, name: NameHash) -> Option<MessageId> {
+        self.rows.get(&name).copied()
     }
 
     /// Whether the row of a key is to be written into `recent_keys`: it is in the index from now on.
-    pub(crate) fn takes(&mut self, account: AccountId, name: &str, first: MessageId) -> bool {
+    pub(crate) fn takes(&mut self, name: NameHash, first: MessageId) -> bool {
         let has_room = self.rows.len() < self.keys_max;
-        match self.rows.entry(hash_of(account, name)) {
+        match self.rows.entry(name) {
             Entry::Vacant(free) if has_room => {
                 free.insert(first);
                 true
@@ -63,7 +63,7 @@ impl RecentKeys {
 
     /// The row of a key is deleted.
     fn forget(&mut self, StoredKey { row, account, name }: &StoredKey) {
-        if let Entry::Occupied(entry) = self.rows.entry(hash_of(*account, name))
+        if let Entry::Occupied(entry) = self.rows.entry(NameHash::of(*account, name))
             && entry.get() == row
         {
             entry.remove();
@@ -71,11 +71,17 @@ impl RecentKeys {
     }
 }
 
-/// The same at every start, so that no two rows of `recent_keys` ever share one.
-fn hash_of(account: AccountId, name: &str) -> u64 {
-    let hash = Sha256::new().chain_update(account.0.to_be_bytes()).chain_update(name);
-    let digest: [u8; 32] = hash.finalize().into();
-    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+/// A hash of the account and the name of a key: the same at every start, so that no two rows of `recent_keys` ever
+/// share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct NameHash(u64);
+
+impl NameHash {
+    pub(crate) fn of(account: AccountId, name: &str) -> Self {
+        let hash = Sha256::new().chain_update(account.0.to_be_bytes()).chain_update(name);
+        let digest: [u8; 32] = hash.finalize().into();
+        Self(digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    }
 }
 
 /// What the index needs of a row of `recent_keys`.
@@ -110,7 +116,7 @@ pub(crate) async fn load(tx: &mut Tx) -> SqlResult<()> {
         let Some(RowId::Int(number)) = rows.last().map(Row::id) else { break };
         last = number;
         for StoredKey { row, account, name } in tx.readable("idempotency", rows, key_from) {
-            keys.rows.insert(hash_of(account, &name), row);
+            keys.rows.insert(NameHash::of(account, &name), row);
         }
     }
     if let ConnectionRole::Sqlite(link) = &mut tx.link {
@@ -175,19 +181,21 @@ mod tests {
     #[test]
     fn a_key_has_one_row_and_what_has_no_room_is_written_elsewhere() {
         let mut keys = RecentKeys::with_room_for(2);
-        assert!(keys.takes(ONE, "a", MessageId(1)));
-        assert!(!keys.takes(ONE, "a", MessageId(2)), "it may be another key with the same hash");
-        assert!(keys.takes(TWO, "a", MessageId(3)));
-        assert!(!keys.takes(ONE, "b", MessageId(4)), "no room");
-        assert_eq!(keys.row(ONE, "a"), Some(MessageId(1)));
-        assert_eq!(keys.row(TWO, "a"), Some(MessageId(3)));
-        assert_eq!(keys.row(ONE, "b"), None);
+        let [one_a, two_a, one_b] =
+            [(ONE, "a"), (TWO, "a"), (ONE, "b")].map(|(account, name)| NameHash::of(account, name));
+        assert!(keys.takes(one_a, MessageId(1)));
+        assert!(!keys.takes(one_a, MessageId(2)), "it may be another key with the same hash");
+        assert!(keys.takes(two_a, MessageId(3)));
+        assert!(!keys.takes(one_b, MessageId(4)), "no room");
+        assert_eq!(keys.row(one_a), Some(MessageId(1)));
+        assert_eq!(keys.row(two_a), Some(MessageId(3)));
+        assert_eq!(keys.row(one_b), None);
         // The row of another key, to which an entry led after a rollback.
         keys.forget(&row(9, ONE, "a"));
-        assert_eq!(keys.row(ONE, "a"), Some(MessageId(1)));
+        assert_eq!(keys.row(one_a), Some(MessageId(1)));
         keys.forget(&row(1, ONE, "a"));
-        assert!(keys.takes(ONE, "b", MessageId(5)));
-        assert_eq!((keys.row(ONE, "a"), keys.row(ONE, "b")), (None, Some(MessageId(5))));
+        assert!(keys.takes(one_b, MessageId(5)));
+        assert_eq!((keys.row(one_a), keys.row(one_b)), (None, Some(MessageId(5))));
     }
 
     /// A database with the keys `k1` to `k3` of one account, used at these times.
@@ -207,7 +215,7 @@ mod tests {
 
     fn rows(tx: &mut Tx) -> [Option<MessageId>; 3] {
         let keys = tx.recent_keys().unwrap();
-        ["k1", "k2", "k3"].map(|name| keys.row(ONE, name))
+        ["k1", "k2", "k3"].map(|name| keys.row(NameHash::of(ONE, name)))
     }
 
     #[test]

@@ -298,7 +298,8 @@ impl<'k> GroupCommit<'k> {
             let device = request.messages.first().map(|new| new.device_id);
             let accepted = Before::InGroup(index);
             let remembered = Remembered { request_hash: key.request_hash, accepted, device };
-            self.remembered.insert((account, names.name(is_own_name).into()), remembered);
+            let name = names.name(is_own_name).as_str().into();
+            self.remembered.insert((account, name), remembered);
         }
         Decision::New(Terms { charges, period, is_own_name })
     }

@@ -13,7 +13,7 @@ use domain::ports::{Acceptance, Accepted};
 use domain::request_file::{RequestFile, blob_key};
 use jiff::Timestamp;
 
-use super::idempotency::{KeyNames, KeyedRequest};
+use super::idempotency::{KeyName, KeyNames, KeyedRequest};
 use super::{Charged, RowTexts};
 use crate::sql::{SqlResult, whole_millis};
 
@@ -76,7 +76,7 @@ pub(super) struct AcceptedRequest<'a> {
     pub(super) messages: &'a mut [Message],
     texts: &'a [RowTexts],
     pub(super) charged: Vec<Charged>,
-    key_name: Option<&'a str>,
+    key_name: Option<&'a KeyName>,
 }
 
 /// How a request is accepted.

@@ -13,6 +13,7 @@ use domain::ports::{Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ids_json, list};
+use crate::recent_keys::NameHash;
 use crate::sql::{
     FindRows, InsertRows, Insertion, LookUp, Param, Row, SqlError, SqlResult, Tx, Type, params,
 };
@@ -52,7 +53,7 @@ impl Remembered {
 pub(super) struct KeyedRequest<'a> {
     pub(super) account: AccountId,
     /// The name its key is stored under.
-    pub(super) name: &'a str,
+    pub(super) name: &'a KeyName,
     pub(super) key: &'a IdempotencyKey,
     pub(super) messages: &'a [Message],
     pub(super) now: Timestamp,
@@ -64,20 +65,36 @@ type StoredName<'k> = (AccountId, Cow<'k, str>);
 /// Earlier requests, by the names of their keys.
 pub(super) type RememberedKeys<'k> = HashMap<StoredName<'k>, Remembered>;
 
+/// A name of a key.
+pub(super) struct KeyName {
+    stored: StoredName<'static>,
+    hash: NameHash,
+}
+
+impl KeyName {
+    fn of(account: AccountId, name: String) -> Self {
+        Self { hash: NameHash::of(account, &name), stored: (account, name.into()) }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.stored.1
+    }
+}
+
 /// The names of a key. No route holds a line feed.
 pub(super) struct KeyNames {
     token_of: Option<DeviceId>,
-    shared: StoredName<'static>,
+    shared: KeyName,
     /// The second one, where a token asks.
-    own: Option<StoredName<'static>>,
+    own: Option<KeyName>,
 }
 
 impl KeyNames {
     pub(super) fn of(account: AccountId, key: &IdempotencyKey) -> Self {
         let shared = [&key.route, "\n", &key.key].concat();
         let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
-        let stored = |name: String| -> StoredName<'static> { (account, name.into()) };
-        Self { token_of: key.token_of, shared: stored(shared), own: own.map(stored) }
+        let name = |name: String| KeyName::of(account, name);
+        Self { token_of: key.token_of, shared: name(shared), own: own.map(name) }
     }
 
     /// Whether a token asks.
@@ -85,14 +102,13 @@ impl KeyNames {
         self.token_of.is_some()
     }
 
-    fn all(&self) -> impl Iterator<Item = &StoredName<'static>> {
+    fn all(&self) -> impl Iterator<Item = &KeyName> {
         std::iter::once(&self.shared).chain(&self.own)
     }
 
     /// One of them, as [`earlier`] says which.
-    pub(super) fn name(&self, is_own: bool) -> &str {
-        let own = self.own.as_ref().filter(|_| is_own);
-        &own.unwrap_or(&self.shared).1
+    pub(super) fn name(&self, is_own: bool) -> &KeyName {
+        self.own.as_ref().filter(|_| is_own).unwrap_or(&self.shared)
     }
 }
 
@@ -101,9 +117,9 @@ pub(super) fn earlier<'r>(
     remembered: &'r RememberedKeys<'_>,
     KeyNames { token_of, shared, own }: &KeyNames,
 ) -> (bool, Option<&'r Remembered>) {
-    let of_account = remembered.get(shared);
+    let of_account = remembered.get(&shared.stored);
     let Some(own) = own else { return (false, of_account) };
-    match (of_account, remembered.get(own)) {
+    match (of_account, remembered.get(&own.stored)) {
         (Some(before), _) if !is_of_another(before, *token_of) => (false, Some(before)),
         (None, None) => (false, None),
         (_, of_device) => (true, of_device),
@@ -166,11 +182,11 @@ pub(super) struct StoredNames<'k> {
 
 impl<'k> StoredNames<'k> {
     pub(super) fn of(tx: &mut Tx, keys: impl Iterator<Item = &'k KeyNames>) -> Self {
-        let names = keys.flat_map(KeyNames::all);
-        let names: BTreeSet<_> = names.map(|(account, name)| (*account, &**name)).collect();
-        let mut recent = BTreeSet::new();
-        if let Some(keys) = tx.recent_keys() {
-            recent.extend(names.iter().filter_map(|(account, name)| keys.row(*account, name)));
+        let (mut names, mut recent) = (BTreeSet::new(), BTreeSet::new());
+        let index = tx.recent_keys();
+        for name in keys.flat_map(KeyNames::all) {
+            names.insert((name.stored.0, name.as_str()));
+            recent.extend(index.as_ref().and_then(|index| index.row(name.hash)));
         }
         Self { names, recent }
     }
@@ -257,10 +273,10 @@ impl<'a> KeyRows<'a> {
     ) -> SqlResult<Self> {
         let mut rows = Self::default();
         for request in requests {
-            let KeyedRequest { account, name, messages, .. } = request;
+            let KeyedRequest { name, messages, .. } = request;
             let ids = stored::ids::write(messages.iter().map(|message| message.id))?;
             let is_recent = match (tx.recent_keys(), messages.first()) {
-                (Some(recent), Some(first)) => recent.takes(account, name, first.id),
+                (Some(recent), Some(first)) => recent.takes(name.hash, first.id),
                 _ => false,
             };
             let rows = if is_recent { &mut rows.recent } else { &mut rows.others };
@@ -311,7 +327,7 @@ fn key_params<'r>((request, ids): &'r KeyRow<'_>) -> Vec<Param<'r>> {
     let mut params = Vec::with_capacity(6);
     params.extend([
         Param::from(account.0),
-        Param::from(*name),
+        Param::from(name.as_str()),
         Param::from(key.request_hash.as_slice()),
         Param::from(ids),
         Param::from(*now),
