@@ -5,9 +5,9 @@
 //! the only one on its file, knows which row each of them has. What has no room in the index is written into
 //! `idempotency`, as every key is on PostgreSQL, where other nodes accept for the same account.
 //!
-//! Invariants: the index leads to every row of `recent_keys`, and a key that holds is in one of the two tables
-//! alone. After a rollback or a deletion an entry may lead nowhere, or to the row of another key: its key is written
-//! into `idempotency` when it comes again.
+//! Invariants: the index leads to every row of `recent_keys` that holds, and a key that holds is in one of the two
+//! tables alone. After a rollback, or with a deleted account, an entry may lead nowhere until the next start, or to the
+//! row of another key: its key is written into `idempotency` when it comes again.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -31,6 +31,8 @@ pub(crate) struct RecentKeys {
     /// Of two keys with the same hash the second has no row here.
     rows: HashMap<NameHash, MessageId>,
     keys_max: usize,
+    /// Whether `idempotency` may hold keys, too. It holds none where a day's have room here.
+    may_have_others: bool,
 }
 
 impl Default for RecentKeys {
@@ -41,7 +43,7 @@ impl Default for RecentKeys {
 
 impl RecentKeys {
     fn with_room_for(keys_max: usize) -> Self {
-        Self { rows: HashMap::new(), keys_max }
+        Self { rows: HashMap::new(), keys_max, may_have_others: true }
     }
 
     /// The row that a key has, if it is in `recent_keys`.
@@ -57,8 +59,21 @@ impl RecentKeys {
                 free.insert(first);
                 true
             }
-            Entry::Vacant(_) | Entry::Occupied(_) => false,
+            Entry::Vacant(_) | Entry::Occupied(_) => {
+                self.may_have_others = true;
+                false
+            }
         }
+    }
+
+    /// Whether keys are to be sought in `idempotency`, too.
+    pub(crate) fn may_have_others(&self) -> bool {
+        self.may_have_others
+    }
+
+    /// A transaction was rolled back, which may have deleted those of the other table.
+    pub(crate) fn expect_others(&mut self) {
+        self.may_have_others = true;
     }
 
     /// The row of a key is deleted.
@@ -122,7 +137,7 @@ pub(crate) async fn load(tx: &mut Tx) -> SqlResult<()> {
     if let ConnectionRole::Sqlite(link) = &mut tx.link {
         link.recent_keys = Some(keys);
     }
-    Ok(())
+    look_for_others(tx).await
 }
 
 /// Deletes a batch of the keys that hold no longer.
@@ -139,15 +154,14 @@ pub(crate) async fn clean_up(tx: &mut Tx, now: Timestamp) -> SqlResult<CleanupBa
     Ok(batch)
 }
 
-/// Makes the index anew where entries lead nowhere: they take the room of others.
-pub(crate) async fn drop_dead_entries(tx: &mut Tx) -> SqlResult<()> {
-    const COUNT: &str = "SELECT count(*) FROM recent_keys";
-    let Some(entries) = tx.recent_keys().map(|keys| keys.rows.len()) else { return Ok(()) };
-    let stored: usize = match tx.query_one(COUNT, &[]).await? {
-        Some(mut row) => row.small()?,
-        None => 0,
-    };
-    if entries > stored { load(tx).await } else { Ok(()) }
+/// Looks whether the other table holds keys.
+pub(crate) async fn look_for_others(tx: &mut Tx) -> SqlResult<()> {
+    const ANY: &str = "SELECT account_id FROM idempotency LIMIT 1";
+    let has_others = tx.query_one(ANY, &[]).await?.is_some();
+    if let Some(keys) = tx.recent_keys() {
+        keys.may_have_others = has_others;
+    }
+    Ok(())
 }
 
 /// Moves all keys into the table that PostgreSQL has them in.
@@ -173,6 +187,8 @@ mod tests {
 
     const ONE: AccountId = AccountId(1);
     const TWO: AccountId = AccountId(2);
+    const TIMES: [&str; 3] =
+        ["2026-01-01T00:00:00Z", "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"];
 
     fn row(id: i64, account: AccountId, name: &str) -> StoredKey {
         StoredKey { row: MessageId(id), account, name: name.to_owned() }
@@ -199,13 +215,13 @@ mod tests {
     }
 
     /// A database with the keys `k1` to `k3` of one account, used at these times.
-    fn database(created_at: [&str; 3]) -> Tx {
+    fn database() -> Tx {
         let mut tx = memory();
         block_on(migrate(&mut tx, MIGRATIONS)).unwrap();
         let insert = "INSERT INTO recent_keys
             (id, account_id, name, request_hash, message_ids, created_at)
             VALUES ($1, 1, $2, x'', '[]', $3)";
-        for (id, at) in (1_i64..).zip(created_at) {
+        for (id, at) in (1_i64..).zip(TIMES) {
             let (name, at) = (format!("k{id}"), at.parse::<Timestamp>().unwrap());
             block_on(tx.execute(insert, params![id, &name, at])).unwrap();
         }
@@ -219,23 +235,39 @@ mod tests {
     }
 
     #[test]
+    fn the_other_table_is_searched_when_it_may_hold_keys() {
+        let mut tx = database();
+        let may_have_others =
+            |tx: &mut Tx| tx.recent_keys().map(|keys| keys.may_have_others()).unwrap();
+        assert!(!may_have_others(&mut tx), "it is empty");
+        let again = NameHash::of(ONE, "k1");
+        assert!(!tx.recent_keys().unwrap().takes(again, MessageId(9)));
+        assert!(may_have_others(&mut tx), "it goes there");
+        block_on(look_for_others(&mut tx)).unwrap();
+        assert!(!may_have_others(&mut tx), "it did not");
+        tx.recent_keys().unwrap().expect_others();
+        assert!(may_have_others(&mut tx));
+        let insert = "INSERT INTO idempotency
+            (account_id, name, request_hash, message_ids, created_at) VALUES (1, 'a', x'', '[]', 0)";
+        block_on(tx.execute(insert, &[])).unwrap();
+        block_on(look_for_others(&mut tx)).unwrap();
+        assert!(may_have_others(&mut tx));
+    }
+
+    #[test]
     fn the_index_follows_the_table() {
-        let mut tx =
-            database(["2026-01-01T00:00:00Z", "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"]);
+        let mut tx = database();
         assert_eq!(rows(&mut tx), [Some(MessageId(1)), Some(MessageId(2)), Some(MessageId(3))]);
         let batch = block_on(clean_up(&mut tx, "2026-01-02T03:00:00Z".parse().unwrap())).unwrap();
         assert_eq!((batch.rows, batch.has_more), (1, false));
         assert_eq!(rows(&mut tx), [None, Some(MessageId(2)), Some(MessageId(3))]);
-        block_on(tx.execute("DELETE FROM recent_keys WHERE id = 2", &[])).unwrap();
-        assert_eq!(rows(&mut tx)[1], Some(MessageId(2)), "it leads nowhere");
-        block_on(drop_dead_entries(&mut tx)).unwrap();
-        assert_eq!(rows(&mut tx), [None, None, Some(MessageId(3))]);
+        block_on(load(&mut tx)).unwrap();
+        assert_eq!(rows(&mut tx), [None, Some(MessageId(2)), Some(MessageId(3))]);
     }
 
     #[test]
     fn merged_keys_replace_older_ones_only() {
-        let mut tx =
-            database(["2026-01-01T00:00:00Z", "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"]);
+        let mut tx = database();
         let insert = "INSERT INTO idempotency
             (account_id, name, request_hash, message_ids, created_at)
             VALUES (1, $1, x'', '[9]', $2)";

@@ -184,8 +184,11 @@ impl<'k> StoredNames<'k> {
     pub(super) fn of(tx: &mut Tx, keys: impl Iterator<Item = &'k KeyNames>) -> Self {
         let (mut names, mut recent) = (BTreeSet::new(), BTreeSet::new());
         let index = tx.recent_keys();
+        let may_have_others = index.as_ref().is_none_or(|index| index.may_have_others());
         for name in keys.flat_map(KeyNames::all) {
-            names.insert((name.stored.0, name.as_str()));
+            if may_have_others {
+                names.insert((name.stored.0, name.as_str()));
+            }
             recent.extend(index.as_ref().and_then(|index| index.row(name.hash)));
         }
         Self { names, recent }

@@ -122,10 +122,13 @@ impl SqliteLink {
         Ok(first..self.ids.start)
     }
 
-    /// What was drawn since is drawn again: to be called when a transaction is rolled back, and the
-    /// counter with it.
-    pub(super) fn forget_message_ids(&mut self) {
+    /// A transaction is rolled back, or a part of it. Message ids that were drawn since are drawn again, with their
+    /// counter; keys that were deleted are there again.
+    pub(super) fn note_rollback(&mut self) {
         self.ids = 0..0;
+        if let Some(keys) = &mut self.recent_keys {
+            keys.expect_others();
+        }
     }
 }
 

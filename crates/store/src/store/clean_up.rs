@@ -46,7 +46,7 @@ impl SqlStore {
                 break;
             }
         }
-        self.write(move |tx| Box::pin(recent_keys::drop_dead_entries(tx))).await?;
+        self.write(move |tx| Box::pin(recent_keys::look_for_others(tx))).await?;
         let early =
             self.write(move |tx| Box::pin(amend::clean_up(tx, keep_messages_since))).await?;
         rows += early.rows;
