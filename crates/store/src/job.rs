@@ -137,7 +137,8 @@ impl Groups {
 /// Requests of one kind that share their statements.
 struct Group<I, O> {
     inputs: Vec<I>,
-    outputs: Vec<SqlResult<O>>,
+    /// What each led to, once it has run.
+    outputs: Vec<Option<SqlResult<O>>>,
     replies: Vec<Reply<O>>,
 }
 
@@ -150,7 +151,7 @@ impl<I, O> Default for Group<I, O> {
 impl<I, O> Group<I, O> {
     fn push(&mut self, input: I, reply: Reply<O>) {
         self.inputs.push(input);
-        self.outputs.push(Err(SqlError::Fault("no answer".into())));
+        self.outputs.push(None);
         self.replies.push(reply);
     }
 }
@@ -209,11 +210,11 @@ impl Parts {
 /// The devices of what was accepted.
 fn devices_of(
     requests: &[Box<AcceptRequest>],
-    answers: &[SqlResult<AcceptReply>],
+    answers: &[Option<SqlResult<AcceptReply>>],
 ) -> BTreeSet<DeviceId> {
     let mut devices = BTreeSet::new();
     for (request, answer) in requests.iter().zip(answers) {
-        if let Ok(AcceptReply { accepted: Accepted::New(_), .. }) = answer {
+        if let Some(Ok(AcceptReply { accepted: Accepted::New(_), .. })) = answer {
             devices.extend(request.messages().iter().map(|message| message.device_id));
         }
     }
@@ -221,8 +222,13 @@ fn devices_of(
 }
 
 /// Nothing was accepted.
-fn no_devices<I, O>(_: &[I], _: &[SqlResult<O>]) -> BTreeSet<DeviceId> {
+fn no_devices<I, O>(_: &[I], _: &[Option<SqlResult<O>>]) -> BTreeSet<DeviceId> {
     BTreeSet::new()
+}
+
+/// Only where nothing of the batch is done.
+fn did_not_run<O>() -> SqlResult<O> {
+    Err(SqlError::Fault("the request did not run".into()))
 }
 
 /// Everything is in the answer.
@@ -249,7 +255,7 @@ macro_rules! run_group {
                     let inputs = &$($mutable)? self.inputs[part.clone()];
                     let outputs = $work(tx, inputs).await?;
                     for (slot, output) in self.outputs[part].iter_mut().zip(outputs) {
-                        *slot = $outcome(output);
+                        *slot = Some($outcome(output));
                     }
                     Ok(())
                 })
@@ -260,12 +266,13 @@ macro_rules! run_group {
             }
 
             fn fail(&mut self, part: Range<usize>, error: &SqlError) {
-                self.outputs[part].iter_mut().for_each(|output| *output = Err(error.clone()));
+                self.outputs[part].fill_with(|| Some(Err(error.clone())));
             }
 
             fn finish(self: Box<Self>, outcome: &SqlResult<()>) {
                 let Self { inputs, outputs, replies } = *self;
                 for ((input, output), reply) in inputs.into_iter().zip(outputs).zip(replies) {
+                    let output = output.unwrap_or_else(did_not_run);
                     let _ = reply.send(outcome.clone().and($answer(input, output)));
                 }
             }

@@ -26,6 +26,7 @@ pub(crate) struct AcceptRequest {
     messages: Vec<Message>,
     texts: Vec<RowTexts>,
     pub(super) names: Option<KeyNames>,
+    text_bytes: usize,
 }
 
 /// What became of a request.
@@ -42,12 +43,14 @@ impl AcceptRequest {
         let messages: Vec<Message> = asked.messages.iter().map(message).collect();
         let texts = messages.iter().map(RowTexts::of).collect::<SqlResult<_>>()?;
         let names = asked.idempotency.as_ref().map(|key| KeyNames::of(account, key));
-        Ok(Self { asked, messages, texts, names })
+        let text_bytes = QueueSize::of(&asked.messages).text_bytes;
+        let text_bytes = usize::try_from(text_bytes).unwrap_or(usize::MAX);
+        Ok(Self { asked, messages, texts, names, text_bytes })
     }
 
     /// The bytes of its texts; its files are in the media store.
     pub(crate) fn bytes(&self) -> usize {
-        usize::try_from(QueueSize::of(&self.asked.messages).text_bytes).unwrap_or(usize::MAX)
+        self.text_bytes
     }
 
     /// Its messages; without ids, unless it was accepted.
@@ -90,7 +93,7 @@ pub(super) struct Terms {
 
 impl<'a> AcceptedRequest<'a> {
     pub(super) fn of(
-        AcceptRequest { asked, messages, texts, names }: &'a mut AcceptRequest,
+        AcceptRequest { asked, messages, texts, names, .. }: &'a mut AcceptRequest,
         Terms { charges, period, is_own_name }: Terms,
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
