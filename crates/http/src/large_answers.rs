@@ -19,6 +19,11 @@ use crate::request_context;
 const LARGE_ANSWERS_MAX: usize = 64;
 /// Most of one account.
 const LARGE_ANSWERS_PER_ACCOUNT_MAX: usize = 8;
+/// Most of them that are rendered at a time: so much work for the processor that many at once would keep all
+/// other requests waiting.
+const RENDERED_MAX: usize = 2;
+/// The same of one account.
+const RENDERED_PER_ACCOUNT_MAX: usize = 1;
 /// Longest wait for a permit.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// An answer with fewer bytes is not counted any more, once that is known.
@@ -29,11 +34,17 @@ pub type AnswerPermit = Permit<Option<AccountId>>;
 
 /// All of them, shared by the accounts of their callers.
 #[derive(Debug)]
-pub struct LargeAnswers(Arc<FairSemaphore<Option<AccountId>>>);
+pub struct LargeAnswers {
+    held: Arc<FairSemaphore<Option<AccountId>>>,
+    rendered: Arc<FairSemaphore<Option<AccountId>>>,
+}
 
 impl Default for LargeAnswers {
     fn default() -> Self {
-        Self(FairSemaphore::new(LARGE_ANSWERS_MAX, LARGE_ANSWERS_PER_ACCOUNT_MAX))
+        Self {
+            held: FairSemaphore::new(LARGE_ANSWERS_MAX, LARGE_ANSWERS_PER_ACCOUNT_MAX),
+            rendered: FairSemaphore::new(RENDERED_MAX, RENDERED_PER_ACCOUNT_MAX),
+        }
     }
 }
 
@@ -43,20 +54,26 @@ impl LargeAnswers {
     /// # Errors
     /// [`Error::TooManyRequests`] when the others are not taken in time.
     pub async fn enter(&self) -> Result<(), Error> {
-        let permit = timeout(WAIT_MAX, self.0.acquire(request_context::account())).await;
+        let permit = timeout(WAIT_MAX, self.held.acquire(request_context::account())).await;
         request_context::keep(permit.map_err(|_| Error::TooManyRequests)?);
         Ok(())
     }
-}
 
-/// Renders an answer that may be large beside the runtime, which it would hold up.
-///
-/// # Errors
-/// [`ApiError::Crashed`].
-pub async fn render(
-    render: impl FnOnce() -> Response<Body> + Send + 'static,
-) -> Result<Response<Body>, ApiError> {
-    tokio::task::spawn_blocking(render).await.map_err(|_| ApiError::Crashed)
+    /// Renders an answer that may be large, in turn and beside the runtime, which it would hold up.
+    ///
+    /// # Errors
+    /// [`ApiError::Crashed`].
+    pub async fn render(
+        &self,
+        render: impl FnOnce() -> Response<Body> + Send + 'static,
+    ) -> Result<Response<Body>, ApiError> {
+        let turn = self.rendered.acquire(request_context::account()).await;
+        let rendered = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            render()
+        });
+        rendered.await.map_err(|_| ApiError::Crashed)
+    }
 }
 
 struct Held {
@@ -80,4 +97,30 @@ pub async fn hold(answer: Response<Body>, permit: AnswerPermit) -> Response<Body
         false => bytes,
     };
     Response::from_parts(parts, Body::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_caller_s_answers_are_rendered_one_after_the_other() {
+        let (answers, running) = (LargeAnswers::default(), Arc::new(AtomicUsize::new(0)));
+        let renders = (0..4).map(|_| {
+            let running = running.clone();
+            answers.render(move || {
+                assert_eq!(running.fetch_add(1, Ordering::Relaxed), 0);
+                std::thread::sleep(Duration::from_millis(5));
+                running.fetch_sub(1, Ordering::Relaxed);
+                Response::default()
+            })
+        });
+        for answer in join_all(renders).await {
+            assert!(answer.is_ok());
+        }
+    }
 }

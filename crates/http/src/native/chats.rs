@@ -15,7 +15,6 @@ use super::devices::queried_device;
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
 use crate::api_error::ApiResult;
-use crate::large_answers::render;
 use crate::optional::optional;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -174,7 +173,7 @@ async fn list(
         let row = |chat| ChatBody::from(chat);
         json(StatusCode::OK, &List::of(&page, |chat| chat.last_message_id.0, row))
     };
-    Ok(render(list).await?)
+    Ok(state.large_answers().render(list).await?)
 }
 
 async fn read(

@@ -15,7 +15,6 @@ use super::page::{List, page_request};
 use super::webhooks::webhook_id;
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::TimeField;
-use crate::large_answers::render;
 use crate::optional::optional;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -178,7 +177,7 @@ async fn list(
     let list = move || {
         json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from))
     };
-    Ok(render(list).await?)
+    Ok(state.large_answers().render(list).await?)
 }
 
 async fn show(

@@ -22,7 +22,6 @@ use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{Object, PhoneField};
 use crate::idempotency::idempotency_key;
-use crate::large_answers::render;
 use crate::optional::{ListField, optional};
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -264,7 +263,7 @@ async fn list(
         let row = |message| MessageBody::brief(message).waiting(waiting.get(&message.id));
         json(StatusCode::OK, &List::of(&page, |message| message.id.0, row))
     };
-    Ok(render(list).await?)
+    Ok(state.large_answers().render(list).await?)
 }
 
 fn direction(text: &str) -> Result<Direction, ApiError> {

@@ -22,7 +22,6 @@ use crate::api_error::{ApiError, ApiResult, ErrorShape as _};
 use crate::body::{query_fields, read_fields};
 use crate::fields::DeviceField;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::large_answers::render;
 use crate::nodes::waits::send_and_wait;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -189,5 +188,5 @@ async fn list_messages(
     state.large_answers().enter().await?;
     let found = state.core().counted_messages(&principal, filter, page, limit).await?;
     let list = move || json(StatusCode::OK, &translate::messages(&found, page, limit));
-    Ok(render(list).await?)
+    Ok(state.large_answers().render(list).await?)
 }

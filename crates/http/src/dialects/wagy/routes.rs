@@ -23,7 +23,6 @@ use super::types::{
 use crate::api_error::{ApiError, ApiResult};
 use crate::body::read_json;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::large_answers::render;
 use crate::qr::{qr_data_url, qr_png};
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
@@ -238,7 +237,7 @@ async fn list(
         let pagination = Pagination { page, limit, total: messages.total };
         json(StatusCode::OK, &MessagesBody { status: "success", data, pagination })
     };
-    Ok(render(list).await?)
+    Ok(state.large_answers().render(list).await?)
 }
 
 /// The text of a QR that links the device; `None` when it is linked.

@@ -31,7 +31,6 @@ use crate::api_error::{ApiError, ApiResult, ErrorShape as _};
 use crate::body::{query_fields, read_fields};
 use crate::fields::path_id;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::large_answers::render;
 use crate::nodes::waits::send_and_wait;
 use crate::qr::qr_data_url;
 use crate::reply::json;
@@ -400,7 +399,7 @@ async fn scheduled(
             json(StatusCode::OK, &PendingList { data })
         }
     };
-    Ok(render(list).await?)
+    Ok(state.large_answers().render(list).await?)
 }
 
 async fn cancel(
