@@ -161,7 +161,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 23] = [
+    const PARTS: [&str; 24] = [
         "DELETE FROM people_known WHERE account_id = $1",
         "DELETE FROM chats WHERE account_id = $1",
         "DELETE FROM inline_media
@@ -177,6 +177,7 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM incoming_files WHERE account_id = $1",
         "DELETE FROM stored_bytes WHERE account_id = $1",
         "DELETE FROM idempotency WHERE account_id = $1",
+        "DELETE FROM recent_keys WHERE account_id = $1",
         "DELETE FROM keys WHERE account_id = $1",
         "DELETE FROM grants WHERE account_id = $1",
         "DELETE FROM portal_links WHERE account_id = $1",

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use domain::ids::DeviceId;
-use domain::policy::queue::QueueSize;
-use domain::ports::{Acceptance, Accepted, Progress, Recorded};
+use domain::ports::{Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::{AcceptReply, LockedAccounts, accept_group, lock_accounts};
+use crate::messages::accept::{LockedAccounts, accept_group, lock_accounts};
+use crate::messages::accept_request::{AcceptReply, AcceptRequest};
 use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
 use crate::protocol::{Changes, write_group};
@@ -87,7 +87,7 @@ pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
 pub(crate) enum GroupItem {
-    Accept(Acceptance, Reply<AcceptReply>),
+    Accept(Box<AcceptRequest>, Reply<AcceptReply>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
     Report(Report, Reply<Vec<Recorded>>),
     Receive(Arrival, Reply<Vec<Recorded>>),
@@ -98,7 +98,7 @@ impl GroupItem {
     /// How many bytes of texts and protocol state it brings.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Accept(acceptance, _) => acceptance_bytes(acceptance),
+            Self::Accept(request, _) => request.bytes(),
             Self::Receive(arrival, _) => {
                 arrival.messages.iter().map(|new| new.content.text().len()).sum()
             }
@@ -108,25 +108,20 @@ impl GroupItem {
     }
 }
 
-/// The bytes of the texts of a request; its files are in the media store.
-pub(crate) fn acceptance_bytes(acceptance: &Acceptance) -> usize {
-    usize::try_from(QueueSize::of(&acceptance.messages).text_bytes).unwrap_or(usize::MAX)
-}
-
 /// The requests of a batch, by kind.
 #[derive(Default)]
 pub(crate) struct Groups {
-    accepts: Group<Acceptance, AcceptReply>,
-    records: Group<Vec<Progress>, Vec<Recorded>>,
-    reports: Group<Report, Vec<Recorded>>,
-    arrivals: Group<Arrival, Vec<Recorded>>,
-    changes: Group<Changes, ()>,
+    accepts: Group<Box<AcceptRequest>>,
+    records: Group<Vec<Progress>>,
+    reports: Group<Report>,
+    arrivals: Group<Arrival>,
+    changes: Group<Changes>,
 }
 
 impl Groups {
     pub(crate) fn push(&mut self, item: GroupItem) {
         match item {
-            GroupItem::Accept(acceptance, reply) => self.accepts.push(acceptance, reply),
+            GroupItem::Accept(request, reply) => self.accepts.push(request, reply),
             GroupItem::Record(progress, reply) => self.records.push(progress, reply),
             GroupItem::Report(report, reply) => self.reports.push(report, reply),
             GroupItem::Receive(arrival, reply) => self.arrivals.push(arrival, reply),
@@ -149,25 +144,59 @@ impl Groups {
     }
 }
 
-/// Requests of one kind that share their statements.
-struct Group<I, O> {
+/// A request that shares its statements with others of its kind.
+trait GroupInput: Send + Sized + 'static {
+    /// What it leads to.
+    type Output: Send + 'static;
+
+    /// Does the work of all of them, with locks that were taken before or without.
+    fn run<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a mut [Self],
+        locked: Option<LockedAccounts>,
+    ) -> BoxFuture<'a, SqlResult<Vec<SqlResult<Self::Output>>>>;
+
+    /// [`RunGroup::lock`]
+    fn lock<'a>(_: &'a mut Tx, _: &'a [Self]) -> BoxFuture<'a, SqlResult<Option<LockedAccounts>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// [`RunGroup::admit`]
+    fn admit(_: &mut Group<Self>, item: GroupItem) -> Option<GroupItem> {
+        Some(item)
+    }
+
+    /// [`RunGroup::devices`]
+    fn devices(_: &Group<Self>) -> BTreeSet<DeviceId> {
+        BTreeSet::new()
+    }
+
+    /// Its answer, once that is durable.
+    fn answered(self, output: SqlResult<Self::Output>) -> SqlResult<Self::Output> {
+        output
+    }
+}
+
+/// Requests of one kind.
+struct Group<I: GroupInput> {
     inputs: Vec<I>,
-    outputs: Vec<SqlResult<O>>,
-    replies: Vec<Reply<O>>,
+    /// What each led to, once it has run.
+    outputs: Vec<Option<SqlResult<I::Output>>>,
+    replies: Vec<Reply<I::Output>>,
     /// What was locked for those that run next.
     locked: Option<LockedAccounts>,
 }
 
-impl<I, O> Default for Group<I, O> {
+impl<I: GroupInput> Default for Group<I> {
     fn default() -> Self {
         Self { inputs: Vec::new(), outputs: Vec::new(), replies: Vec::new(), locked: None }
     }
 }
 
-impl<I, O> Group<I, O> {
-    fn push(&mut self, input: I, reply: Reply<O>) {
+impl<I: GroupInput> Group<I> {
+    fn push(&mut self, input: I, reply: Reply<I::Output>) {
         self.inputs.push(input);
-        self.outputs.push(Err(SqlError::Fault("no answer".into())));
+        self.outputs.push(None);
         self.replies.push(reply);
     }
 }
@@ -178,13 +207,10 @@ pub(crate) trait RunGroup: Send {
     fn len(&self) -> usize;
     /// Takes the locks for which a part of its requests may have to wait, before it is run; whether it takes requests
     /// that have come meanwhile ([`RunGroup::admit`]).
-    fn lock<'a>(&'a mut self, _: &'a mut Tx, _: Range<usize>) -> BoxFuture<'a, SqlResult<bool>> {
-        Box::pin(async { Ok(false) })
-    }
+    fn lock<'a>(&'a mut self, tx: &'a mut Tx, part: Range<usize>)
+    -> BoxFuture<'a, SqlResult<bool>>;
     /// Takes a further request, the last one of the part, if it needs no lock that was not taken; else gives it back.
-    fn admit(&mut self, item: GroupItem) -> Option<GroupItem> {
-        Some(item)
-    }
+    fn admit(&mut self, item: GroupItem) -> Option<GroupItem>;
     /// Does the work of a part of its requests.
     fn run<'a>(&'a mut self, tx: &'a mut Tx, part: Range<usize>) -> BoxFuture<'a, SqlResult<()>>;
     /// The devices for which it has accepted messages.
@@ -232,104 +258,147 @@ impl Parts {
     }
 }
 
-/// The devices of what was accepted.
-fn devices_of(answers: &[SqlResult<AcceptReply>]) -> BTreeSet<DeviceId> {
-    let mut devices = BTreeSet::new();
-    for answer in answers.iter().flatten() {
-        if let Accepted::New(messages) = &answer.accepted {
-            devices.extend(messages.iter().map(|message| message.device_id));
+impl<I: GroupInput> RunGroup for Group<I> {
+    fn len(&self) -> usize {
+        self.replies.len()
+    }
+
+    fn lock<'a>(
+        &'a mut self,
+        tx: &'a mut Tx,
+        part: Range<usize>,
+    ) -> BoxFuture<'a, SqlResult<bool>> {
+        Box::pin(async move {
+            self.locked = I::lock(tx, &self.inputs[part]).await?;
+            Ok(self.locked.is_some())
+        })
+    }
+
+    fn admit(&mut self, item: GroupItem) -> Option<GroupItem> {
+        I::admit(self, item)
+    }
+
+    fn run<'a>(&'a mut self, tx: &'a mut Tx, part: Range<usize>) -> BoxFuture<'a, SqlResult<()>> {
+        Box::pin(async move {
+            let locked = self.locked.take();
+            let outputs = I::run(tx, &mut self.inputs[part.clone()], locked).await?;
+            for (slot, output) in self.outputs[part].iter_mut().zip(outputs) {
+                *slot = Some(output);
+            }
+            Ok(())
+        })
+    }
+
+    fn devices(&self) -> BTreeSet<DeviceId> {
+        I::devices(self)
+    }
+
+    fn fail(&mut self, part: Range<usize>, error: &SqlError) {
+        self.outputs[part].fill_with(|| Some(Err(error.clone())));
+    }
+
+    fn finish(self: Box<Self>, outcome: &SqlResult<()>) {
+        let Self { inputs, outputs, replies, .. } = *self;
+        // Only where nothing of the batch is done.
+        let did_not_run = || Err(SqlError::Fault("the request did not run".into()));
+        for ((input, output), reply) in inputs.into_iter().zip(outputs).zip(replies) {
+            let answer = input.answered(output.unwrap_or_else(did_not_run));
+            let _ = reply.send(outcome.clone().and(answer));
         }
     }
-    devices
 }
 
-/// Nothing was accepted.
-fn no_devices<O>(_: &[SqlResult<O>]) -> BTreeSet<DeviceId> {
-    BTreeSet::new()
-}
+impl GroupInput for Box<AcceptRequest> {
+    type Output = AcceptReply;
 
-macro_rules! run_group {
-    ($input:ty, $output:ty, $work:expr, $outcome:expr, $devices:expr) => {
-        run_group!(
-            $input, $output,
-            (tx, inputs, _locked) => $work(tx, inputs),
-            $outcome, $devices, {}
-        );
-    };
-    (
-        $input:ty, $output:ty,
-        ($tx:ident, $inputs:ident, $locked:ident) => $work:expr,
-        $outcome:expr, $devices:expr, { $($own:tt)* }
-    ) => {
-        impl RunGroup for Group<$input, $output> {
-            $($own)*
+    fn run<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a mut [Self],
+        locked: Option<LockedAccounts>,
+    ) -> BoxFuture<'a, SqlResult<Vec<SqlResult<AcceptReply>>>> {
+        Box::pin(accept_group(tx, inputs, locked))
+    }
 
-            fn len(&self) -> usize {
-                self.replies.len()
+    fn lock<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a [Self],
+    ) -> BoxFuture<'a, SqlResult<Option<LockedAccounts>>> {
+        Box::pin(async move { lock_accounts(tx, inputs).await.map(Some) })
+    }
+
+    fn admit(group: &mut Group<Self>, item: GroupItem) -> Option<GroupItem> {
+        let is_locked = |account| group.locked.as_ref().is_some_and(|locked| locked.has(account));
+        match item {
+            GroupItem::Accept(request, reply) if is_locked(request.account()) => {
+                group.push(request, reply);
+                None
             }
-
-            fn run<'a>(
-                &'a mut self,
-                $tx: &'a mut Tx,
-                part: Range<usize>,
-            ) -> BoxFuture<'a, SqlResult<()>> {
-                Box::pin(async move {
-                    let ($inputs, $locked) = (&self.inputs[part.clone()], self.locked.take());
-                    let outputs = $work.await?;
-                    for (slot, output) in self.outputs[part].iter_mut().zip(outputs) {
-                        *slot = $outcome(output);
-                    }
-                    Ok(())
-                })
-            }
-
-            fn devices(&self) -> BTreeSet<DeviceId> {
-                $devices(&self.outputs)
-            }
-
-            fn fail(&mut self, part: Range<usize>, error: &SqlError) {
-                self.outputs[part].iter_mut().for_each(|output| *output = Err(error.clone()));
-            }
-
-            fn finish(self: Box<Self>, outcome: &SqlResult<()>) {
-                for (reply, output) in self.replies.into_iter().zip(self.outputs) {
-                    let _ = reply.send(outcome.clone().and(output));
-                }
-            }
-        }
-    };
-}
-
-run_group!(
-    Acceptance, AcceptReply,
-    (tx, inputs, locked) => accept_group(tx, inputs, locked),
-    std::convert::identity, devices_of,
-    {
-        fn lock<'a>(
-            &'a mut self,
-            tx: &'a mut Tx,
-            part: Range<usize>,
-        ) -> BoxFuture<'a, SqlResult<bool>> {
-            Box::pin(async move {
-                self.locked = Some(lock_accounts(tx, &self.inputs[part]).await?);
-                Ok(true)
-            })
-        }
-
-        fn admit(&mut self, item: GroupItem) -> Option<GroupItem> {
-            let is_locked =
-                |account| self.locked.as_ref().is_some_and(|locked| locked.has(account));
-            match item {
-                GroupItem::Accept(acceptance, reply) if is_locked(acceptance.account_id) => {
-                    self.push(acceptance, reply);
-                    None
-                }
-                other => Some(other),
-            }
+            other => Some(other),
         }
     }
-);
-run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok, no_devices);
-run_group!(Report, Vec<Recorded>, report_group, Ok, no_devices);
-run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity, no_devices);
-run_group!(Changes, (), write_group, Ok, no_devices);
+
+    fn devices(group: &Group<Self>) -> BTreeSet<DeviceId> {
+        let is_new = |answer: &Option<SqlResult<AcceptReply>>| {
+            matches!(answer, Some(Ok(AcceptReply { accepted: Accepted::New(_), .. })))
+        };
+        let answered = group.inputs.iter().zip(&group.outputs);
+        let accepted = answered.filter(|(_, answer)| is_new(answer));
+        accepted.flat_map(|(request, _)| request.messages()).map(|it| it.device_id).collect()
+    }
+
+    fn answered(self, output: SqlResult<AcceptReply>) -> SqlResult<AcceptReply> {
+        AcceptRequest::answered(self, output)
+    }
+}
+
+impl GroupInput for Vec<Progress> {
+    type Output = Vec<Recorded>;
+
+    fn run<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a mut [Self],
+        _: Option<LockedAccounts>,
+    ) -> BoxFuture<'a, SqlResult<Vec<SqlResult<Vec<Recorded>>>>> {
+        Box::pin(async { record_group(tx, inputs).await.map(each_done) })
+    }
+}
+
+impl GroupInput for Report {
+    type Output = Vec<Recorded>;
+
+    fn run<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a mut [Self],
+        _: Option<LockedAccounts>,
+    ) -> BoxFuture<'a, SqlResult<Vec<SqlResult<Vec<Recorded>>>>> {
+        Box::pin(async { report_group(tx, inputs).await.map(each_done) })
+    }
+}
+
+impl GroupInput for Arrival {
+    type Output = Vec<Recorded>;
+
+    fn run<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a mut [Self],
+        _: Option<LockedAccounts>,
+    ) -> BoxFuture<'a, SqlResult<Vec<SqlResult<Vec<Recorded>>>>> {
+        Box::pin(receive_group(tx, inputs))
+    }
+}
+
+impl GroupInput for Changes {
+    type Output = ();
+
+    fn run<'a>(
+        tx: &'a mut Tx,
+        inputs: &'a mut [Self],
+        _: Option<LockedAccounts>,
+    ) -> BoxFuture<'a, SqlResult<Vec<SqlResult<()>>>> {
+        Box::pin(async { write_group(tx, inputs).await.map(each_done) })
+    }
+}
+
+fn each_done<T>(outputs: Vec<T>) -> Vec<SqlResult<T>> {
+    outputs.into_iter().map(Ok).collect()
+}

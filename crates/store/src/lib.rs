@@ -28,6 +28,7 @@ mod people;
 mod postgres;
 mod protocol;
 mod rates;
+mod recent_keys;
 mod restored;
 mod rows;
 mod second_factors;

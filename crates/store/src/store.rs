@@ -26,8 +26,8 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::cache::Cache;
-use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
-use crate::messages::accept::AcceptReply;
+use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply};
+use crate::messages::accept_request::{AcceptReply, AcceptRequest};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
 use crate::messages::{
@@ -296,14 +296,15 @@ impl DeviceStore for SqlStore {
 #[async_trait]
 impl MessageStore for SqlStore {
     async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted> {
+        let account = acceptance.account_id;
+        let request = AcceptRequest::of(acceptance)?;
         // Others get their turn between two requests that have a commit of their own.
-        let _turn = match acceptance_bytes(&acceptance) > GROUP_BYTES_MAX {
+        let _turn = match request.bytes() > GROUP_BYTES_MAX {
             true => Some(self.large_accepts.lock().await),
             false => None,
         };
-        let account = acceptance.account_id;
         let (reply, answer) = oneshot::channel();
-        self.queue(GroupItem::Accept(acceptance, reply)).await?;
+        self.queue(GroupItem::Accept(Box::new(request), reply)).await?;
         let AcceptReply { accepted, after } = self.unheard.answer(answer).await?;
         // From here to the queue of the device nothing waits: a caller can hang up before, not between.
         if let Accepted::New(messages) = &accepted
@@ -325,7 +326,11 @@ impl MessageStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Option<Accepted>> {
         let key = key.clone();
-        run!(self.read, idempotency::repeated, account, key, now)
+        match &self.engine {
+            // The connection that writes knows where the recent keys are.
+            Engine::Sqlite(_) => run!(self.write, idempotency::repeated, account, key, now),
+            Engine::Postgres(_) => run!(self.read, idempotency::repeated, account, key, now),
+        }
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {

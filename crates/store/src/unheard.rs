@@ -8,7 +8,7 @@ use domain::ports::{Accepted, OutboxEntry};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::messages::accept::AcceptReply;
+use crate::messages::accept_request::AcceptReply;
 use crate::sql::{SqlError, SqlResult};
 
 /// What was accepted for callers that had hung up.

@@ -16,7 +16,7 @@ use domain::ids::{MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
 use domain::ports::{
-    AccountStore as _, MessageFilter, MessageStore as _, NodeStore as _, PageRequest,
+    Accepted, AccountStore as _, MessageFilter, MessageStore as _, NodeStore as _, PageRequest,
     ProtocolStore as _, ProtocolWrite, Store, StoreResult,
 };
 use domain::request_file::{RequestFile, WaitingFile};
@@ -172,6 +172,11 @@ async fn assert_filled(store: &dyn Store, world: &World) {
     assert_eq!(listed.len(), 5);
     let outbox = store.outbox().await.unwrap();
     assert_eq!(outbox.len(), 3);
+    let mut again = world.request(vec![world.text(3)]);
+    again.idempotency = Some(idempotency("k", 1));
+    let again = store.accept(again).await.unwrap();
+    let Accepted::Repeated(again) = again else { panic!("the key is forgotten: {again:?}") };
+    assert_eq!(again[0].id, outbox[1].id);
     let kept = WaitingFile::Blob(RequestFile::of(&[1, 2, 3]));
     assert_eq!(store.inline_media(outbox[2].id).await.unwrap(), Some(kept));
     let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
@@ -385,11 +390,11 @@ async fn what_running_nodes_would_notice_is_not_changed_under_them() {
     let first = store::open(&schema.url()).await.unwrap();
     first.register_node(&node("old"), Duration::from_secs(3_600)).await.unwrap();
     first.close().await;
-    // As if 0032, the last migration that contracts, and what follows were still to come.
-    schema.execute("UPDATE schema_version SET version = version - 3").await;
+    // As if 0035, the last migration that contracts, and what follows were still to come.
+    schema.execute("UPDATE schema_version SET version = version - 1").await;
     let error = store::open(&schema.url()).await.err().unwrap();
     assert!(matches!(&error, OpenError::NodesRun { nodes } if nodes == "old (1)"), "{error}");
-    schema.execute("UPDATE schema_version SET version = version + 3").await;
+    schema.execute("UPDATE schema_version SET version = version + 1").await;
     store::open(&schema.url()).await.unwrap().close().await;
     schema.drop().await;
 }

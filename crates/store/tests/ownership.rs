@@ -215,6 +215,20 @@ async fn fill(world: &World) {
     store.write_audit(entry, NOW).await.unwrap();
 }
 
+/// SQLite writes idempotency keys into one of these tables, and PostgreSQL into the other.
+async fn fill_keys(database: &Database, world: &World) {
+    let account = world.account.id;
+    for (table, id, its) in
+        [("idempotency", "", String::new()), ("recent_keys", ", id", format!(", -{account}"))]
+    {
+        let insert = format!(
+            "INSERT INTO {table} (account_id, name, request_hash, message_ids, created_at{id})
+             VALUES ({account}, 'a key', '', '[]', 0{its})"
+        );
+        database.execute(&insert).await;
+    }
+}
+
 /// Photos that came in: one waits to be fetched, one is stored.
 async fn receive_files(world: &World) {
     receive_file(world, "PHOTO").await;
@@ -246,8 +260,10 @@ async fn two_accounts(database: &Database) -> (World, World) {
     let store = database.open().await;
     let world = World::new(store.clone()).await;
     let other = World::with(store, 30).await;
-    fill(&world).await;
-    fill(&other).await;
+    for world in [&world, &other] {
+        fill(world).await;
+        fill_keys(database, world).await;
+    }
     (world, other)
 }
 

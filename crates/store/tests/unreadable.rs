@@ -134,7 +134,8 @@ async fn an_idempotency_key(database: &Database) {
     };
     let (first, again, other) = (request(1, "k"), request(1, "k"), request(2, "other"));
     new_messages(store.accept(first).await.unwrap());
-    let damaged = ["UPDATE idempotency SET message_ids = '{'".to_owned()];
+    let damage_in = |table: &str| format!("UPDATE {table} SET message_ids = '{{'");
+    let damaged = ["idempotency", "recent_keys"].map(damage_in);
     let (store, world) = damage(database, (store, world), &damaged).await;
     let key = idempotency("k", 1);
     assert!(is_fault(store.repeated(world.account.id, &key, NOW).await));

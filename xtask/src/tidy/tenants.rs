@@ -52,6 +52,7 @@ const EXCEPTIONS: [(&str, &[&str]); 4] = [
             "outbox (id)",
             "people_known (id)",
             "portal_links (id)",
+            "recent_keys (id)",
             "second_factors (user_id)",
             "users (id)",
             "webhooks (id)",

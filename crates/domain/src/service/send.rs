@@ -20,6 +20,7 @@ use crate::message::{BATCH_MESSAGES_MAX, Message, NewMessage};
 use crate::phone::Recipient;
 use crate::plan::{Feature, Plan};
 use crate::policy::queue::QueueLimits;
+use crate::policy::quota::Period;
 use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
 use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry};
 use crate::request_file::{RequestFile, blob_key};
@@ -218,7 +219,7 @@ impl Core {
         let acceptance = Acceptance {
             account_id: account.id,
             plan: Arc::clone(plan),
-            period: self.period(account),
+            period: Period::of(now, account.timezone.zone()),
             limits: QueueLimits::default(),
             messages,
             idempotency,

@@ -17,16 +17,16 @@ use domain::message::{Message, NewMessage};
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::Period;
 use domain::ports::{Acceptance, Accepted};
-use domain::request_file::{RequestFile, blob_key};
-use jiff::Timestamp;
+use domain::request_file::RequestFile;
 
+use super::accept_request::{AcceptReply, AcceptRequest, AcceptedRequest, Terms};
 use super::counts::CountRows;
 use super::idempotency::{
-    Before, KeyRows, KeyedRequest, Remembered, RememberedKeys, StoredNames, earlier, remembered_of,
+    Before, KeyNames, KeyRows, Remembered, RememberedKeys, StoredNames, earlier, remembered_of,
     unreadable,
 };
 use super::identities::name_lids;
-use super::{Charged, WaitingRows, list, spellings};
+use super::{WaitingRows, list, spellings};
 use crate::accounts::usage_from;
 use crate::grants;
 use crate::sql::{
@@ -56,29 +56,11 @@ pub(super) use usage_columns;
 pub(super) type AccountStates = BTreeMap<AccountId, AccountState>;
 
 enum Decision {
-    /// Charged in this period; remembered under this name.
-    New(Period, Vec<Charge>, Option<String>),
+    New(Terms),
     Repeat(Before),
     Refused(Accepted),
     /// What it depends on cannot be read.
     Fault,
-}
-
-/// What became of a request.
-pub(crate) struct AcceptReply {
-    pub(crate) accepted: Accepted,
-    /// The newest message of its account before those that were accepted: nothing is between.
-    pub(crate) after: MessageId,
-}
-
-/// A request that was accepted.
-struct AcceptedRequest<'a> {
-    request: &'a Acceptance,
-    now: Timestamp,
-    messages: Vec<Message>,
-    after: MessageId,
-    charged: Vec<Charged>,
-    key_name: Option<String>,
 }
 
 /// The accounts of a group, under lock.
@@ -96,12 +78,12 @@ impl LockedAccounts {
 }
 
 /// The accounts, devices and earlier requests that a group depends on.
-struct GroupCommit {
+struct GroupCommit<'k> {
     account_states: AccountStates,
     /// Whether an account is missing there because it cannot be read.
     has_unreadable: bool,
     devices: HashMap<DeviceId, Owned>,
-    remembered: RememberedKeys,
+    remembered: RememberedKeys<'k>,
 }
 
 /// A device, as accepting needs to know it.
@@ -112,17 +94,21 @@ struct Owned {
 }
 
 /// Locks the accounts of a group. Where other nodes accept for them, too, it waits for their commits.
-pub(crate) async fn lock_accounts(tx: &mut Tx, group: &[Acceptance]) -> SqlResult<LockedAccounts> {
+pub(crate) async fn lock_accounts(
+    tx: &mut Tx,
+    group: &[Box<AcceptRequest>],
+) -> SqlResult<LockedAccounts> {
     tx.draw_ids_ahead().await?;
-    let accounts: BTreeSet<_> = group.iter().map(|request| request.account_id).collect();
+    let accounts: BTreeSet<_> = group.iter().map(|request| request.account()).collect();
     lock_account_states(tx, &accounts).await
 }
 
 /// Accepts or refuses each request; the answers in the order of the requests. Their accounts are locked unless they
-/// are by now.
+/// are by now. The messages of those that are accepted stay in them until that is durable:
+/// [`AcceptRequest::answered`].
 pub(crate) async fn accept_group(
     tx: &mut Tx,
-    group: &[Acceptance],
+    group: &mut [Box<AcceptRequest>],
     locked: Option<LockedAccounts>,
 ) -> SqlResult<Vec<SqlResult<AcceptReply>>> {
     let locked = match locked {
@@ -133,15 +119,14 @@ pub(crate) async fn accept_group(
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
         requests.map(|(index, request)| group_commit.decide(index, request)).collect();
-    let mut made = write(tx, group, &mut decisions, &mut group_commit).await?;
+    let (mut account_states, devices) = group_commit.into_parts();
+    let after = write(tx, group, &mut decisions, &mut account_states, &devices).await?;
     let mut answers = Vec::with_capacity(decisions.len());
-    // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
-    for (index, decision) in decisions.into_iter().enumerate().rev() {
-        let after = made[index].after;
+    for (decision, after) in decisions.into_iter().zip(after) {
         let accepted = match decision {
-            Decision::New(..) => Accepted::New(std::mem::take(&mut made[index].messages)),
+            Decision::New(_) => Accepted::New(Vec::new()),
             Decision::Repeat(Before::InGroup(first)) => {
-                Accepted::Repeated(made[first].messages.clone())
+                Accepted::Repeated(group[first].messages().to_vec())
             }
             Decision::Repeat(Before::Stored(ids)) => match list::repeated(tx, &ids).await? {
                 Some(messages) => Accepted::Repeated(messages),
@@ -158,55 +143,45 @@ pub(crate) async fn accept_group(
         };
         answers.push(Ok(AcceptReply { accepted, after }));
     }
-    answers.reverse();
     Ok(answers)
 }
 
-/// The messages of a request, and the newest of its account before them.
-#[derive(Clone)]
-struct Made {
-    messages: Vec<Message>,
-    after: MessageId,
-}
-
-/// Writes what was accepted; what was made of each request, no messages for one that was not accepted.
+/// Writes what was accepted; the newest message of the account before each request that was.
 async fn write(
     tx: &mut Tx,
-    group: &[Acceptance],
+    group: &mut [Box<AcceptRequest>],
     decisions: &mut [Decision],
-    GroupCommit { account_states, devices, .. }: &mut GroupCommit,
-) -> SqlResult<Vec<Made>> {
+    account_states: &mut AccountStates,
+    devices: &HashMap<DeviceId, Owned>,
+) -> SqlResult<Vec<MessageId>> {
     let count = count_new(group, decisions);
     let newest = account_states.values().map(|state| state.last_id).max().unwrap_or(MessageId(0));
     let mut ids = tx.next_message_ids(count, newest).await?.map(MessageId);
-    let mut made = Vec::new();
-    for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
-        let Decision::New(period, charges, key_name) = decision else { continue };
-        let (charges, key_name) = (std::mem::take(charges), key_name.take());
-        let mut new = AcceptedRequest::of(request, *period, charges, key_name, &mut ids);
-        if let Some(state) = account_states.get_mut(&request.account_id)
+    let mut before = vec![MessageId(0); group.len()];
+    let mut made = Vec::with_capacity(group.len());
+    for ((request, decision), before) in group.iter_mut().zip(decisions).zip(&mut before) {
+        let Decision::New(terms) = decision else { continue };
+        let terms = Terms { charges: std::mem::take(&mut terms.charges), ..*terms };
+        let new = AcceptedRequest::of(request, terms, &mut ids);
+        if let Some(state) = account_states.get_mut(&new.account())
             && let Some(last) = new.messages.last()
         {
-            new.after = std::mem::replace(&mut state.last_id, last.id);
+            *before = std::mem::replace(&mut state.last_id, last.id);
         }
-        made.push((index, new));
+        made.push(new);
     }
     name_people(tx, &mut made, devices).await?;
     insert(tx, &made, account_states).await?;
-    let mut by_request = vec![Made { messages: Vec::new(), after: MessageId(0) }; group.len()];
-    for (index, AcceptedRequest { messages, after, .. }) in made {
-        by_request[index] = Made { messages, after };
-    }
-    Ok(by_request)
+    Ok(before)
 }
 
 /// Puts messages of people under the numbers that WhatsApp knows, where those are known.
 async fn name_people(
     tx: &mut Tx,
-    made: &mut [(usize, AcceptedRequest<'_>)],
+    made: &mut [AcceptedRequest<'_>],
     devices: &HashMap<DeviceId, Owned>,
 ) -> SqlResult<()> {
-    let messages = made.iter_mut().flat_map(|(_, made)| &mut made.messages);
+    let messages = made.iter_mut().flat_map(|made| made.messages.iter_mut());
     let mut messages: Vec<&mut Message> = messages.collect();
     name_lids(tx, &mut messages).await?;
     let has_spellings =
@@ -218,23 +193,21 @@ async fn name_people(
 /// Writes the messages, and all that changes with them.
 async fn insert(
     tx: &mut Tx,
-    made: &[(usize, AcceptedRequest<'_>)],
+    made: &[AcceptedRequest<'_>],
     account_states: &AccountStates,
 ) -> SqlResult<()> {
-    let requests = || made.iter().map(|(_, made)| made);
-    let messages = || requests().flat_map(|made| &made.messages);
-    let charged = requests().flat_map(|made| &made.charged);
-    let waiting = WaitingRows::of(messages().zip(charged.copied()))?;
-    let files: Vec<_> = requests().flat_map(AcceptedRequest::files).collect();
-    let keys = KeyRows::of(requests().filter_map(AcceptedRequest::keyed))?;
-    let counted = messages().map(|message| (message.account_id, message.device_id));
-    let counts = CountRows::of_waiting(counted);
-    let changed: BTreeSet<_> = requests().map(|made| made.request.account_id).collect();
+    let waiting = WaitingRows::of_new(made.iter().flat_map(AcceptedRequest::rows));
+    let files: Vec<_> = made.iter().flat_map(AcceptedRequest::files).collect();
+    let keys = KeyRows::of(tx, made.iter().filter_map(AcceptedRequest::keyed))?;
+    let [recent_keys, other_keys] = keys.insertions();
+    let counts = CountRows::of_waiting(made.iter().flat_map(AcceptedRequest::devices));
+    let changed: BTreeSet<_> = made.iter().map(AcceptedRequest::account).collect();
     let changed = account_states.iter().filter(|(account, _)| changed.contains(account));
     tx.insert_all(vec![
         waiting.insertion(),
         file_rows(&files),
-        keys.insertion(),
+        recent_keys,
+        other_keys,
         counts.insertion(),
         account_rows(changed),
         grants::used_rows(spent_grants(made, account_states)),
@@ -243,59 +216,23 @@ async fn insert(
 }
 
 /// How many messages are accepted.
-fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
-    let is_new = |decision: &Decision| matches!(decision, Decision::New(..));
+fn count_new(group: &[Box<AcceptRequest>], decisions: &[Decision]) -> usize {
+    let is_new = |decision: &Decision| matches!(decision, Decision::New(_));
     let accepted = group.iter().zip(decisions).filter(|(_, decision)| is_new(decision));
-    accepted.map(|(request, _)| request.messages.len()).sum()
+    accepted.map(|(request, _)| request.messages().len()).sum()
 }
 
 /// The grants that messages were charged to, as they are now.
 fn spent_grants<'s>(
-    made: &[(usize, AcceptedRequest<'_>)],
+    made: &[AcceptedRequest<'_>],
     account_states: &'s AccountStates,
 ) -> impl Iterator<Item = (AccountId, &'s Grant)> {
-    let charged = made.iter().flat_map(|(_, made)| &made.charged);
+    let charged = made.iter().flat_map(|made| &made.charged);
     let spent: BTreeSet<GrantId> = charged.filter_map(|charged| charged.grant).collect();
     let granted = account_states.iter().flat_map(|(account, state)| {
         state.allowance.grants.iter().map(move |grant| (*account, grant))
     });
     granted.filter(move |(_, grant)| spent.contains(&grant.id))
-}
-
-impl<'a> AcceptedRequest<'a> {
-    fn of(
-        request: &'a Acceptance,
-        period: Period,
-        charges: Vec<Charge>,
-        key_name: Option<String>,
-        ids: &mut impl Iterator<Item = MessageId>,
-    ) -> Self {
-        let now = whole_millis(request.now);
-        let mut messages = Vec::with_capacity(request.messages.len());
-        let mut charged = Vec::with_capacity(request.messages.len());
-        for ((new, charge), id) in request.messages.iter().zip(charges).zip(ids) {
-            messages.push(new.accepted(id, request.account_id, charge.receipt, now));
-            charged.push(Charged { period, grant: charge.grant });
-        }
-        Self { request, now, messages, after: MessageId(0), charged, key_name }
-    }
-
-    /// What its idempotency key stands for from now on.
-    fn keyed(&self) -> Option<KeyedRequest<'_>> {
-        let (key, name) = self.request.idempotency.as_ref().zip(self.key_name.as_deref())?;
-        let (account, now) = (self.request.account_id, self.now);
-        Some(KeyedRequest { account, name, key, messages: &self.messages, now })
-    }
-
-    /// The files that came with it, by their names in the media store.
-    fn files(&self) -> impl Iterator<Item = (MessageId, String, &'a RequestFile)> {
-        let account = self.request.account_id;
-        let messages = self.messages.iter().zip(&self.request.messages);
-        messages.filter_map(move |(message, new)| {
-            let file = new.inline_file.as_ref()?;
-            Some((message.id, blob_key(account, new.device_id, &new.whatsapp_id), file))
-        })
-    }
 }
 
 fn file_rows<'a>(files: &'a [(MessageId, String, &RequestFile)]) -> Insertion<'a> {
@@ -324,38 +261,45 @@ fn file_rows<'a>(files: &'a [(MessageId, String, &RequestFile)]) -> Insertion<'a
     Insertion { into: &INSERT, rows }
 }
 
-impl GroupCommit {
-    async fn load<'a>(
+impl<'k> GroupCommit<'k> {
+    async fn load(
         tx: &mut Tx,
-        group: &'a [Acceptance],
+        group: &'k [Box<AcceptRequest>],
         locked: LockedAccounts,
     ) -> SqlResult<Self> {
         let LockedAccounts { states: mut account_states, has_unreadable } = locked;
-        let key = |request: &'a Acceptance| {
-            request.idempotency.as_ref().map(|key| (request.account_id, key))
-        };
-        let keys: Vec<_> = group.iter().filter_map(key).collect();
-        let now = group.iter().map(|request| request.now).min().unwrap_or_default();
-        let (devices, names) = (devices_of(group), StoredNames::of(&keys));
+        let asked = || group.iter().map(|request| &request.asked);
+        let names = || group.iter().filter_map(|request| request.names.as_ref());
+        let now = asked().map(|asked| asked.now).min().unwrap_or_default();
+        let (devices, stored) = (devices_of(asked()), StoredNames::of(tx, names()));
         let granted = account_states.iter().filter(|(_, state)| state.has_grants);
         let granted = grants::look_up(granted.map(|(account, _)| *account));
-        let [devices, remembered, granted] =
-            tx.find_all([device_look_up(&devices), names.look_up(), granted]).await?;
+        let [named, recent] = stored.look_ups();
+        let [devices, mut remembered, recent, granted] =
+            tx.find_all([device_look_up(&devices), named, recent, granted]).await?;
+        remembered.extend(recent);
         for (account, grant) in grants::of_accounts(tx, granted) {
             if let Some(state) = account_states.get_mut(&account) {
                 state.allowance.grants.push(grant);
             }
         }
         let devices = tx.readable("devices", devices, owned_from).into_iter().collect();
-        let remembered = remembered_of(tx, remembered, &keys, now).await?;
+        let has_token = names().any(KeyNames::is_of_token);
+        let remembered = remembered_of(tx, remembered, has_token, now).await?;
         Ok(Self { account_states, has_unreadable, devices, remembered })
     }
 
-    fn decide(&mut self, index: usize, request: &Acceptance) -> Decision {
+    fn into_parts(self) -> (AccountStates, HashMap<DeviceId, Owned>) {
+        (self.account_states, self.devices)
+    }
+
+    fn decide(&mut self, index: usize, request: &'k AcceptRequest) -> Decision {
+        let AcceptRequest { asked: request, names, .. } = request;
         let account = request.account_id;
+        let before = names.as_ref().map(|names| earlier(&self.remembered, names));
+        let (is_own_name, before) = before.unwrap_or_default();
         let key = request.idempotency.as_ref();
-        let (key_name, before) = key.map(|key| earlier(&self.remembered, account, key)).unzip();
-        if let (Some(key), Some(before)) = (key, before.flatten()) {
+        if let (Some(key), Some(before)) = (key, before) {
             let is_same = before.request_hash == key.request_hash;
             let is_unreadable = matches!(before.accepted, Before::Unreadable);
             return if is_same || is_unreadable {
@@ -382,13 +326,14 @@ impl GroupCommit {
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
         state.queue = queue;
-        if let (Some(key), Some(key_name)) = (key, key_name.clone()) {
+        if let (Some(key), Some(names)) = (key, names) {
             let device = request.messages.first().map(|new| new.device_id);
             let accepted = Before::InGroup(index);
             let remembered = Remembered { request_hash: key.request_hash, accepted, device };
-            self.remembered.insert(key_name, remembered);
+            let name = names.name(is_own_name).as_str().into();
+            self.remembered.insert((account, name), remembered);
         }
-        Decision::New(period, charges, key_name.map(|(_, name)| name))
+        Decision::New(Terms { charges, period, is_own_name })
     }
 }
 
@@ -477,8 +422,8 @@ pub(super) fn account_rows<'s>(
 }
 
 /// The devices that a group sends from.
-fn devices_of(group: &[Acceptance]) -> Vec<String> {
-    let messages = group.iter().flat_map(|request| &request.messages);
+fn devices_of<'r>(requests: impl Iterator<Item = &'r Acceptance>) -> Vec<String> {
+    let messages = requests.flat_map(|request| &request.messages);
     let devices: BTreeSet<DeviceId> = messages.map(|new| new.device_id).collect();
     devices.into_iter().map(DeviceId::to_text).collect()
 }

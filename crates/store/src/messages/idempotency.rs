@@ -4,6 +4,7 @@
 //! sees its own device only: where the key stands for a request of another device, the token's
 //! has a second name, so that it neither fails nor learns of the other request.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use domain::ids::{AccountId, DeviceId, MessageId};
@@ -12,6 +13,7 @@ use domain::ports::{Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ids_json, list};
+use crate::recent_keys::NameHash;
 use crate::sql::{
     FindRows, InsertRows, Insertion, LookUp, Param, Row, SqlError, SqlResult, Tx, Type, params,
 };
@@ -51,35 +53,76 @@ impl Remembered {
 pub(super) struct KeyedRequest<'a> {
     pub(super) account: AccountId,
     /// The name its key is stored under.
-    pub(super) name: &'a str,
+    pub(super) name: &'a KeyName,
     pub(super) key: &'a IdempotencyKey,
     pub(super) messages: &'a [Message],
     pub(super) now: Timestamp,
 }
 
-/// Earlier requests, by the names of their keys.
-pub(super) type RememberedKeys = HashMap<(AccountId, String), Remembered>;
+/// An account and the name that one of its keys is stored under.
+type StoredName<'k> = (AccountId, Cow<'k, str>);
 
-/// All names of a key. No route holds a line feed.
-fn names(key: &IdempotencyKey) -> impl Iterator<Item = String> {
-    let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
-    std::iter::once([&key.route, "\n", &key.key].concat()).chain(own)
+/// Earlier requests, by the names of their keys.
+pub(super) type RememberedKeys<'k> = HashMap<StoredName<'k>, Remembered>;
+
+/// A name of a key.
+pub(super) struct KeyName {
+    stored: StoredName<'static>,
+    hash: NameHash,
 }
 
-/// The name that holds for this caller, and the earlier request under it.
-pub(super) fn earlier<'a>(
-    remembered: &'a RememberedKeys,
-    account: AccountId,
-    key: &IdempotencyKey,
-) -> ((AccountId, String), Option<&'a Remembered>) {
-    let mut names = names(key).map(|name| (account, name));
-    let shared = names.next().unwrap_or_else(|| (account, String::new()));
-    let of_account = remembered.get(&shared);
-    let Some(own) = names.next() else { return (shared, of_account) };
-    match (of_account, remembered.get(&own)) {
-        (Some(before), _) if !is_of_another(before, key.token_of) => (shared, Some(before)),
-        (None, None) => (shared, None),
-        (_, of_device) => (own, of_device),
+impl KeyName {
+    fn of(account: AccountId, name: String) -> Self {
+        Self { hash: NameHash::of(account, &name), stored: (account, name.into()) }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.stored.1
+    }
+}
+
+/// The names of a key. No route holds a line feed.
+pub(super) struct KeyNames {
+    token_of: Option<DeviceId>,
+    shared: KeyName,
+    /// The second one, where a token asks.
+    own: Option<KeyName>,
+}
+
+impl KeyNames {
+    pub(super) fn of(account: AccountId, key: &IdempotencyKey) -> Self {
+        let shared = [&key.route, "\n", &key.key].concat();
+        let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
+        let name = |name: String| KeyName::of(account, name);
+        Self { token_of: key.token_of, shared: name(shared), own: own.map(name) }
+    }
+
+    /// Whether a token asks.
+    pub(super) fn is_of_token(&self) -> bool {
+        self.token_of.is_some()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &KeyName> {
+        std::iter::once(&self.shared).chain(&self.own)
+    }
+
+    /// One of them, as [`earlier`] says which.
+    pub(super) fn name(&self, is_own: bool) -> &KeyName {
+        self.own.as_ref().filter(|_| is_own).unwrap_or(&self.shared)
+    }
+}
+
+/// Whether the second name holds for this caller, and the earlier request under the one that does.
+pub(super) fn earlier<'r>(
+    remembered: &'r RememberedKeys<'_>,
+    KeyNames { token_of, shared, own }: &KeyNames,
+) -> (bool, Option<&'r Remembered>) {
+    let of_account = remembered.get(&shared.stored);
+    let Some(own) = own else { return (false, of_account) };
+    match (of_account, remembered.get(&own.stored)) {
+        (Some(before), _) if !is_of_another(before, *token_of) => (false, Some(before)),
+        (None, None) => (false, None),
+        (_, of_device) => (true, of_device),
     }
 }
 
@@ -89,7 +132,7 @@ fn is_of_another(before: &Remembered, device: Option<DeviceId>) -> bool {
 }
 
 /// Finds out whose requests they were.
-async fn load_devices_of(tx: &mut Tx, remembered: &mut RememberedKeys) -> SqlResult<()> {
+async fn load_devices_of(tx: &mut Tx, remembered: &mut RememberedKeys<'_>) -> SqlResult<()> {
     const SELECT: &str = "SELECT id, device_id FROM outbox
         WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
         UNION ALL SELECT id, device_id FROM messages
@@ -116,11 +159,11 @@ pub(crate) async fn repeated(
     key: IdempotencyKey,
     now: Timestamp,
 ) -> SqlResult<Option<Accepted>> {
-    let keys = [(account, &key)];
-    let names = StoredNames::of(&keys);
-    let [found] = tx.find_all([names.look_up()]).await?;
-    let remembered = remembered_of(tx, found, &keys, now).await?;
-    let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
+    let names = KeyNames::of(account, &key);
+    let stored = StoredNames::of(tx, [&names].into_iter());
+    let found = tx.find_all(stored.look_ups()).await?.into_iter().flatten().collect();
+    let remembered = remembered_of(tx, found, names.is_of_token(), now).await?;
+    let Some(before) = earlier(&remembered, &names).1 else { return Ok(None) };
     Ok(Some(match &before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
             Accepted::Repeated(list::repeated(tx, ids).await?.ok_or_else(unreadable)?)
@@ -130,55 +173,70 @@ pub(crate) async fn repeated(
     }))
 }
 
-/// The names under which keys may be stored.
-pub(super) struct StoredNames(BTreeSet<(i64, String)>);
+/// Where keys may be stored.
+pub(super) struct StoredNames<'k> {
+    names: BTreeSet<(AccountId, &'k str)>,
+    /// The rows of those that are in `recent_keys`.
+    recent: BTreeSet<MessageId>,
+}
 
-impl StoredNames {
-    pub(super) fn of(keys: &[(AccountId, &IdempotencyKey)]) -> Self {
-        let of_key = |(account, key): &(AccountId, &IdempotencyKey)| {
-            let account = account.0;
-            names(key).map(move |name| (account, name)).collect::<Vec<_>>()
-        };
-        Self(keys.iter().flat_map(of_key).collect())
+impl<'k> StoredNames<'k> {
+    pub(super) fn of(tx: &mut Tx, keys: impl Iterator<Item = &'k KeyNames>) -> Self {
+        let (mut names, mut recent) = (BTreeSet::new(), BTreeSet::new());
+        let index = tx.recent_keys();
+        let may_have_others = index.as_ref().is_none_or(|index| index.may_have_others());
+        for name in keys.flat_map(KeyNames::all) {
+            if may_have_others {
+                names.insert((name.stored.0, name.as_str()));
+            }
+            recent.extend(index.as_ref().and_then(|index| index.row(name.hash)));
+        }
+        Self { names, recent }
     }
 
-    /// Finds what [`remembered_of`] reads.
-    pub(super) fn look_up(&self) -> LookUp<'_> {
+    /// Find what [`remembered_of`] reads.
+    pub(super) fn look_ups(&self) -> [LookUp<'_>; 2] {
         const FIND: FindRows = FindRows {
             select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
             key: &[("account_id", Type::Int), ("name", Type::Text)],
             then: "",
         };
-        let keys = self.0.iter().map(|(account, name)| vec![(*account).into(), name.into()]);
-        LookUp {
-            find: &FIND,
-            types: &[Type::Int, Type::Text, Type::Int, Type::Blob, Type::Text],
-            keys: keys.collect(),
-        }
+        const FIND_RECENT: FindRows = FindRows {
+            select: "SELECT account_id, name, created_at, request_hash, message_ids FROM recent_keys",
+            key: &[("id", Type::Int)],
+            then: "",
+        };
+        const TYPES: &[Type] = &[Type::Int, Type::Text, Type::Int, Type::Blob, Type::Text];
+        let names = self.names.iter().map(|(account, name)| vec![account.0.into(), (*name).into()]);
+        let recent = self.recent.iter().map(|row| vec![row.0.into()]);
+        [
+            LookUp { find: &FIND, types: TYPES, keys: names.collect() },
+            LookUp { find: &FIND_RECENT, types: TYPES, keys: recent.collect() },
+        ]
     }
 }
 
-/// The earlier requests of these keys, from what was found under their names.
-pub(super) async fn remembered_of(
+/// The earlier requests of keys, from what was found under their names; with their devices, where a token asks.
+pub(super) async fn remembered_of<'k>(
     tx: &mut Tx,
     found: Vec<Row>,
-    keys: &[(AccountId, &IdempotencyKey)],
+    has_token: bool,
     now: Timestamp,
-) -> SqlResult<RememberedKeys> {
+) -> SqlResult<RememberedKeys<'k>> {
     let found = tx.readable_owned("idempotency", found, remembered_from).into_iter();
     let forgotten = forgotten_before(now);
     let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
-    let mut remembered: RememberedKeys =
+    let mut remembered: RememberedKeys<'k> =
         found.map(|(key, _, remembered)| (key, remembered)).collect();
-    if keys.iter().any(|(_, key)| key.token_of.is_some()) {
+    if has_token {
         load_devices_of(tx, &mut remembered).await?;
     }
     Ok(remembered)
 }
 
 /// A key of which no more can be read is remembered, so that nothing is sent twice.
-fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Timestamp, Remembered)> {
-    let key = (AccountId(row.int()?), row.text()?);
+fn remembered_from(row: &mut Row) -> SqlResult<(StoredName<'static>, Timestamp, Remembered)> {
+    let key = (AccountId(row.int()?), row.text()?.into());
     let created_at = row.time()?;
     let remembered = request_from(row).unwrap_or_else(|_| {
         row.note("what an idempotency key stands for cannot be read");
@@ -201,19 +259,37 @@ pub(crate) fn forgotten_before(now: Timestamp) -> Timestamp {
     now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
 }
 
-/// What keys stand for from now on. One that is too old but not cleaned up yet is replaced.
-pub(super) struct KeyRows<'a>(Vec<(KeyedRequest<'a>, String)>);
+/// A key with the ids of its messages, as they are written.
+type KeyRow<'a> = (KeyedRequest<'a>, String);
+
+/// What keys stand for from now on.
+#[derive(Default)]
+pub(super) struct KeyRows<'a> {
+    recent: Vec<KeyRow<'a>>,
+    others: Vec<KeyRow<'a>>,
+}
 
 impl<'a> KeyRows<'a> {
-    pub(super) fn of(requests: impl Iterator<Item = KeyedRequest<'a>>) -> SqlResult<Self> {
-        let with_ids = |request: KeyedRequest<'a>| {
-            let ids = stored::ids::write(request.messages.iter().map(|message| message.id))?;
-            Ok((request, ids))
-        };
-        requests.map(with_ids).collect::<SqlResult<Vec<_>>>().map(Self)
+    pub(super) fn of(
+        tx: &mut Tx,
+        requests: impl Iterator<Item = KeyedRequest<'a>>,
+    ) -> SqlResult<Self> {
+        let mut rows = Self::default();
+        for request in requests {
+            let KeyedRequest { name, messages, .. } = request;
+            let ids = stored::ids::write(messages.iter().map(|message| message.id))?;
+            let is_recent = match (tx.recent_keys(), messages.first()) {
+                (Some(recent), Some(first)) => recent.takes(name.hash, first.id),
+                _ => false,
+            };
+            let rows = if is_recent { &mut rows.recent } else { &mut rows.others };
+            rows.push((request, ids));
+        }
+        Ok(rows)
     }
 
-    pub(super) fn insertion(&self) -> Insertion<'_> {
+    /// One of the others that is too old but not cleaned up yet is replaced.
+    pub(super) fn insertions(&self) -> [Insertion<'_>; 2] {
         const PUT: InsertRows = InsertRows {
             table: "idempotency",
             columns: &[
@@ -227,19 +303,39 @@ impl<'a> KeyRows<'a> {
                 request_hash = excluded.request_hash, message_ids = excluded.message_ids,
                 created_at = excluded.created_at",
         };
-        let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(self.0.len());
-        for (KeyedRequest { account, name, key, now, .. }, ids) in &self.0 {
-            let hash = key.request_hash.as_slice();
-            rows.push(vec![
-                account.0.into(),
-                (*name).into(),
-                hash.into(),
-                ids.into(),
-                (*now).into(),
-            ]);
+        const ADD: InsertRows = InsertRows {
+            table: "recent_keys",
+            columns: &[
+                ("account_id", Type::Int),
+                ("name", Type::Text),
+                ("request_hash", Type::Blob),
+                ("message_ids", Type::Text),
+                ("created_at", Type::Int),
+                ("id", Type::Int),
+            ],
+            then: "",
+        };
+        let others = self.others.iter().map(key_params).collect();
+        let mut recent: Vec<_> = self.recent.iter().map(key_params).collect();
+        for (row, (request, _)) in recent.iter_mut().zip(&self.recent) {
+            row.extend(request.messages.first().map(|message| Param::from(message.id.0)));
         }
-        Insertion { into: &PUT, rows }
+        [Insertion { into: &ADD, rows: recent }, Insertion { into: &PUT, rows: others }]
     }
+}
+
+fn key_params<'r>((request, ids): &'r KeyRow<'_>) -> Vec<Param<'r>> {
+    let KeyedRequest { account, name, key, now, .. } = request;
+    // With room for the row of a recent one.
+    let mut params = Vec::with_capacity(6);
+    params.extend([
+        Param::from(account.0),
+        Param::from(name.as_str()),
+        Param::from(key.request_hash.as_slice()),
+        Param::from(ids),
+        Param::from(*now),
+    ]);
+    params
 }
 
 /// What answers a request that depends on them.

@@ -5,6 +5,7 @@
 //! rows in the outbox and their files; `message_counts` equals the rows of both. Rows of the outbox change only under the lock on their account's `usage` row.
 
 pub(crate) mod accept;
+pub(crate) mod accept_request;
 pub(crate) mod amend;
 pub(crate) mod chats;
 pub(crate) mod clean;
@@ -39,11 +40,11 @@ macro_rules! common_columns {
             [$($more)*]
             ("id", Int, $($message.id.0)?),
             ("account_id", Int, $($message.account_id.0)?),
-            ("device_id", Text, $(&$encoded.device)?),
+            ("device_id", Text, $(&$encoded.texts.device)?),
             ("chat", Text, $($encoded.chat.as_ref())?),
             ("kind", Text, $($message.kind().as_str())?),
             ("text", Text, $($message.text())?),
-            ("media", Text, $(&$encoded.content)?),
+            ("media", Text, $(&$encoded.texts.content)?),
             ("whatsapp_id", Text, $($message.whatsapp_id.as_str())?),
             ("state", Text, $($message.state.as_str())?),
             ("failure", Text, $(&$encoded.failure)?),
@@ -56,7 +57,7 @@ macro_rules! common_columns {
             ("quota_kind", Text, $($message.quota().map(quota_name))?),
             ("quota_remaining", Int, $($message.quota().map(|quota| quota.remaining))?),
             ("created_at", Int, $($message.created_at)?),
-            ("history", Text, $(&$encoded.history)?),
+            ("history", Text, $(&$encoded.texts.history)?),
             ("is_scheduled", Int, $($message.was_scheduled())?),
         }
     };
@@ -218,26 +219,46 @@ const HISTORY: InsertRows = InsertRows {
     then: "ON CONFLICT DO NOTHING RETURNING id",
 };
 
+/// Texts of a row that can be made before it is known which one it will be.
+#[derive(Clone)]
+struct RowTexts {
+    device: String,
+    content: Option<String>,
+    history: String,
+}
+
+impl RowTexts {
+    fn of(message: &Message) -> SqlResult<Self> {
+        Ok(Self {
+            device: message.device_id.to_text(),
+            content: stored::content::write(&message.content, &message.context)?,
+            history: stored::history::write(&message.history)?,
+        })
+    }
+}
+
 /// What a message's parameters borrow from besides itself.
 struct Encoded<'a> {
-    device: String,
+    texts: Cow<'a, RowTexts>,
     chat: Cow<'a, str>,
-    content: Option<String>,
     failure: Option<String>,
-    history: String,
     sender: Option<String>,
 }
 
 impl<'m> Encoded<'m> {
     fn of(message: &'m Message) -> SqlResult<Self> {
         Ok(Self {
-            device: message.device_id.to_text(),
+            texts: Cow::Owned(RowTexts::of(message)?),
             chat: message.chat.jid(),
-            content: stored::content::write(&message.content, &message.context)?,
             failure: message.failure.as_ref().map(stored::failure::write).transpose()?,
-            history: stored::history::write(&message.history)?,
             sender: message.sender.as_ref().map(stored::address::write).transpose()?,
         })
+    }
+
+    /// Of a message of ours that was not tried yet.
+    fn of_new(message: &'m Message, texts: &'m RowTexts) -> Self {
+        let (texts, chat) = (Cow::Borrowed(texts), message.chat.jid());
+        Self { texts, chat, failure: None, sender: None }
     }
 
     /// The columns both tables begin with.
@@ -255,6 +276,14 @@ impl<'m> WaitingRows<'m> {
     fn of(messages: impl Iterator<Item = (&'m Message, Charged)>) -> SqlResult<Self> {
         let encoded = |(message, charged)| Ok((message, charged, Encoded::of(message)?));
         messages.map(encoded).collect::<SqlResult<Vec<_>>>().map(Self)
+    }
+
+    /// The same of new messages, whose texts are made.
+    fn of_new(messages: impl Iterator<Item = (&'m Message, Charged, &'m RowTexts)>) -> Self {
+        let encoded = |(message, charged, texts): (&'m Message, Charged, &'m RowTexts)| {
+            (message, charged, Encoded::of_new(message, texts))
+        };
+        Self(messages.map(encoded).collect())
     }
 
     fn insertion(&self) -> Insertion<'_> {

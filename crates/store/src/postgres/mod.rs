@@ -89,6 +89,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0032_request_files.sql"),
     include_str!("../../migrations/postgres/0033_hours_of_devices.sql"),
     include_str!("../../migrations/postgres/0034_mentions_of_amendments.sql"),
+    include_str!("../../migrations/postgres/0035_recent_keys.sql"),
 ];
 
 #[derive(Clone)]

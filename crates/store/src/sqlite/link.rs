@@ -6,6 +6,7 @@ use std::ops::Range;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
+use crate::recent_keys::RecentKeys;
 use crate::sql::{Cell, FindRows, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
 
 /// Statements each connection keeps prepared.
@@ -25,6 +26,8 @@ pub(crate) struct SqliteLink {
     finds: HashMap<(usize, usize), Box<str>>,
     /// Message ids that are drawn and not used yet.
     ids: Range<i64>,
+    /// On the connection that writes.
+    pub(crate) recent_keys: Option<RecentKeys>,
 }
 
 impl SqliteLink {
@@ -36,6 +39,7 @@ impl SqliteLink {
             inserts: HashMap::new(),
             finds: HashMap::new(),
             ids: 0..0,
+            recent_keys: None,
         }
     }
 
@@ -118,10 +122,13 @@ impl SqliteLink {
         Ok(first..self.ids.start)
     }
 
-    /// What was drawn since is drawn again: to be called when a transaction is rolled back, and the
-    /// counter with it.
-    pub(super) fn forget_message_ids(&mut self) {
+    /// A transaction is rolled back, or a part of it. Message ids that were drawn since are drawn again, with their
+    /// counter; keys that were deleted are there again.
+    pub(super) fn note_rollback(&mut self) {
         self.ids = 0..0;
+        if let Some(keys) = &mut self.recent_keys {
+            keys.expect_others();
+        }
     }
 }
 

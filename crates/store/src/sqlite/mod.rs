@@ -30,6 +30,7 @@ use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{ClosureJob, GroupItem, Reply, answer};
 use crate::migrate::migrate;
+use crate::recent_keys;
 use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 use crate::transfer::marker;
@@ -78,6 +79,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0032_request_files.sql"),
     include_str!("../../migrations/sqlite/0033_hours_of_devices.sql"),
     include_str!("../../migrations/sqlite/0034_mentions_of_amendments.sql"),
+    include_str!("../../migrations/sqlite/0035_recent_keys.sql"),
 ];
 
 /// The database, open.
@@ -119,6 +121,7 @@ impl Sqlite {
         if let Some(marker) = block_on(marker::read(&mut tx))? {
             return Err(marker.refusal());
         }
+        block_on(recent_keys::load(&mut tx))?;
         let cache = Arc::new(Cache::default());
         let readers = (0..readers::READERS)
             .map(|_| connect(path, false).map(tx_over))

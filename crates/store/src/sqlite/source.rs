@@ -10,12 +10,13 @@ use super::link::from_sqlite;
 use super::{MIGRATIONS, block_on, connect, only_name, take_lock};
 use crate::OpenError;
 use crate::migrate::migrate;
+use crate::recent_keys;
 use crate::sql::{Cell, ConnectionRole, SqlResult, Tx};
 use crate::transfer::Table;
 use crate::transfer::marker::{self, Marker};
 
 /// Tables that are about this file, and not about what is in it.
-const OF_THE_FILE: [&str; 3] = ["counters", "schema_version", "schema_migrations"];
+const OF_THE_FILE: [&str; 4] = ["counters", "recent_keys", "schema_version", "schema_migrations"];
 /// Most rows, and most bytes but for the last row, that are read at once.
 const BATCH_ROWS_MAX: usize = 2_000;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -38,6 +39,7 @@ impl Source {
         let mut tx =
             Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::default(), Arc::default());
         block_on(migrate(&mut tx, MIGRATIONS))?;
+        block_on(recent_keys::merge(&mut tx))?;
         drop(tx);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(from_sqlite)?;

@@ -196,7 +196,7 @@ impl Work<'_> {
             // After some errors SQLite itself has rolled back the whole transaction.
             Err(error) if !is_in_transaction(self.tx) => return Err(error.clone()),
             Err(_) => {
-                forget_message_ids(self.tx);
+                note_rollback(self.tx);
                 control(self.tx, "ROLLBACK TO part")?;
                 control(self.tx, "RELEASE part")?;
             }
@@ -208,13 +208,13 @@ impl Work<'_> {
 }
 
 fn roll_back(tx: &mut Tx) -> SqlResult<()> {
-    forget_message_ids(tx);
+    note_rollback(tx);
     if is_in_transaction(tx) { control(tx, "ROLLBACK") } else { Ok(()) }
 }
 
-fn forget_message_ids(tx: &mut Tx) {
+fn note_rollback(tx: &mut Tx) {
     if let ConnectionRole::Sqlite(link) = &mut tx.link {
-        link.forget_message_ids();
+        link.note_rollback();
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Engine, SqlStore};
 use crate::messages::{amend, clean, counts, record};
-use crate::rates;
+use crate::{rates, recent_keys};
 
 /// Most batches of one clean-up; the rest is left to the next one.
 pub(super) const CLEAN_UP_BATCHES_MAX: usize = 100;
@@ -39,6 +39,14 @@ impl SqlStore {
             rows += deleted;
             cursor = next;
         }
+        for _ in 0..CLEAN_UP_BATCHES_MAX {
+            let batch = self.write(move |tx| Box::pin(recent_keys::clean_up(tx, now))).await?;
+            rows += batch.rows;
+            if !batch.has_more {
+                break;
+            }
+        }
+        self.write(move |tx| Box::pin(recent_keys::look_for_others(tx))).await?;
         let early =
             self.write(move |tx| Box::pin(amend::clean_up(tx, keep_messages_since))).await?;
         rows += early.rows;

@@ -199,7 +199,11 @@ fn read_back(file: &SqliteFile) -> BTreeMap<(String, String), usize> {
                 if is_shared {
                     continue;
                 }
-                let table = if table == "events" { "deliveries" } else { &*table };
+                let table = match &*table {
+                    "events" => "deliveries",
+                    "recent_keys" => "idempotency",
+                    table => table,
+                };
                 if frozen::read(table, column, text) {
                     *read.entry((table.to_owned(), column.clone())).or_default() += 1;
                 } else {
