@@ -136,3 +136,40 @@ async fn a_new_companion_of_a_member_gets_the_very_first_message_once() {
         assert_eq!(at_companion(&world, number, 1, &next).await, 1);
     }
 }
+
+/// The news of a companion may come while the message is on its way: it then asks for the message as well,
+/// which may come again, under its id.
+#[tokio::test]
+async fn an_announced_companion_of_a_member_gets_the_very_first_message() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    for (by_lid, number) in [(false, "628330000009"), (true, "628330000010")] {
+        let group = world.sim.group("Tim", &[OURS, THEIRS, number], by_lid).await;
+        let first = world.send(device, &group, "sebelum").await;
+        world.sim.arrived(number, &first).await;
+        companions(&world, number, 1, true).await;
+        for text in ["untuk semua", "sesudah"] {
+            let id = world.send(device, &group, text).await;
+            let copies = at_companion(&world, number, 1, &id).await;
+            assert!(copies == 1 || copies == 2, "{copies} of {text}");
+            assert_eq!(world.sim.arrived(number, &id).await["copies"], 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_who_reinstalls_gets_the_very_first_message_once() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    for (by_lid, number) in [(false, "628330000007"), (true, "628330000008")] {
+        let group = world.sim.group("Tim", &[OURS, THEIRS, number], by_lid).await;
+        let first = world.send(device, &group, "sebelum").await;
+        world.sim.arrived(number, &first).await;
+        world.sim.call("POST", &format!("/phones/{number}/reinstall"), json!({})).await;
+        let id = world.send(device, &group, "sesudah").await;
+        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+        world.sim.arrived(number, &id).await;
+        // One row, also where the phone had to ask for the message.
+        assert_eq!(world.sim.mail(number, &id).await["text"], "sesudah");
+    }
+}
