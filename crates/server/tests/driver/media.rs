@@ -314,7 +314,7 @@ async fn files_come_in_with_what_is_known_of_them() {
 }
 
 /// The bytes of a file that came in, as the driver fetches them.
-async fn fetch(world: &World, device: DeviceId, media: &Media) -> Result<Vec<u8>, FetchError> {
+pub async fn fetch(world: &World, device: DeviceId, media: &Media) -> Result<Vec<u8>, FetchError> {
     let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let draft = TempMedia { path: path.to_path_buf(), size: 0, guard: Arc::new(()) };
     let reference = media.reference.as_ref().unwrap();

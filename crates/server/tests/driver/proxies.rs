@@ -5,8 +5,9 @@ use domain::device::{DisconnectReason, PairMethod};
 use domain::ids::DeviceId;
 use domain::ports::{Messenger, MessengerEvent};
 use domain::proxy::{Proxy, ProxyFault};
+use serde_json::json;
 
-use crate::media::a_document;
+use crate::media::{a_document, fetch};
 use crate::test_proxy::TestProxy;
 use crate::world::{OURS, THEIRS, World, chat, new_device};
 
@@ -41,6 +42,28 @@ async fn socket_and_files_go_through_either_kind_of_proxy() {
         let asked = proxy.take_asked();
         let is_upload = |asked: &String| asked.contains(&host);
         assert!(asked.iter().any(is_upload), "{scheme}: the file went past it: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_come_in_are_fetched_through_either_kind_of_proxy() {
+    for scheme in ["socks5", "http"] {
+        let mut world = World::new().await;
+        // Nothing is asked for a version, whose connection the file could take.
+        world.set_version("2.3000.1036000001".parse().unwrap()).await;
+        let proxy = TestProxy::start().await;
+        let device = link(&world, proxy.right_settings(scheme)).await;
+        let host = world.address().to_string();
+        // What the socket has asked for.
+        proxy.take_asked();
+        let file = json!({ "kind": "document", "mimetype": "text/csv", "base64": "YSxiCg==" });
+        let id = world.sim.write_file(THEIRS, OURS, file).await;
+        let message = world.recorder.message(&id).await;
+        let fetched = fetch(&world, device, message.content.media().unwrap()).await;
+        assert_eq!(fetched.as_deref(), Ok(&b"a,b\n"[..]), "{scheme}");
+        let asked = proxy.take_asked();
+        let is_download = |asked: &String| asked.contains(&host);
+        assert!(asked.iter().any(is_download), "{scheme}: the file went past it: {asked:?}");
     }
 }
 
