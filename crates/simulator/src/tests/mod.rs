@@ -8,6 +8,7 @@ mod http;
 mod mail;
 mod media;
 mod messages;
+mod others;
 mod pairing;
 mod passkey;
 mod queries;

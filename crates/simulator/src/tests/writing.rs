@@ -50,6 +50,18 @@ impl Client {
         id: &str,
         message: &wa::Message,
     ) {
+        let node = self.group_message(group, members, id, message).await;
+        self.send(node).await;
+    }
+
+    /// The same, not sent.
+    pub(crate) async fn group_message(
+        &mut self,
+        group: &str,
+        members: &[Number],
+        id: &str,
+        message: &wa::Message,
+    ) -> Node {
         let (key, sealed) = self.signal.group_seal(self.addr, group, &padded(message));
         let key = wa::Message {
             sender_key_distribution_message: MessageField::some(
@@ -77,12 +89,12 @@ impl Client {
             enc(EncType::SenderKey, sealed),
             proof(),
         ];
-        let node = NodeBuilder::new("message")
+        NodeBuilder::new("message")
             .attr("to", group)
             .attr("id", id)
             .attr("type", "text")
-            .children(content);
-        self.send(node.build()).await;
+            .children(content)
+            .build()
     }
 
     /// Uploads a file as clients do, and describes it as a document does.
