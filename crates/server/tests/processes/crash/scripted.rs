@@ -48,26 +48,71 @@ async fn run(seed: u64) {
     script.finish(seed).await;
 }
 
-/// The rules of every case.
+/// A rule that strikes our device once.
+fn rule(on: &str, action: &str, code: Option<u16>) -> Value {
+    json!({ "on": on, "number": OURS, "times": 1, "do": action, "code": code })
+}
+
+/// The rules of every case. What ends the link is not among them: 401, 516, and 406 at a login.
 fn cases() -> Vec<Value> {
-    let rule = |on: &str, action: &str, code: Option<u16>| json!({ "on": on, "number": OURS, "times": 1, "do": action, "code": code });
-    let ends = [None, Some(409), Some(500), Some(503), Some(515)];
-    let before = ends.map(|code| json!([rule("message", "disconnect", code)]));
+    let codes = [403, 405, 409, 429, 500, 501, 503, 515];
+    let ends: Vec<_> = std::iter::once(None).chain(codes.map(Some)).collect();
+    let before = ends.iter().map(|code| json!([rule("message", "disconnect", *code)]));
     let refused = [429, 463, 500, 503].map(|code| json!([rule("message", "nack", Some(code))]));
     let during = [
         json!([rule("iq", "disconnect", None)]),
         json!([rule("iq", "disconnect", Some(503))]),
         json!([rule("iq", "nack", Some(500))]),
     ];
-    let after = ends.map(|code| {
-        json!([rule("message", "drop_ack", None), rule("message", "disconnect", code)])
+    let after = ends.iter().map(|code| {
+        json!([rule("message", "drop_ack", None), rule("message", "disconnect", *code)])
     });
-    let login = [400, 402, 403, 405, 415, 429, 500, 503].map(|code| {
+    let codes = [400, 402, 403, 405, 409, 413, 414, 415, 416, 417, 418, 429, 500, 501, 503];
+    let login = codes.map(|code| {
         let mut refusal = rule("login", "failure", Some(code));
         refusal["expire_s"] = json!(1);
         json!([rule("message", "disconnect", Some(503)), refusal])
     });
-    before.into_iter().chain(refused).chain(during).chain(after).chain(login).collect()
+    before.chain(refused).chain(during).chain(after).chain(login).collect()
+}
+
+/// What WhatsApp refuses for good is failed, and costs nothing; the next message is not touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_good_fails_one_message_and_no_other() {
+    let mut script = Script::start().await;
+    let mut used = 0;
+    for (n, code) in [400, 404, 479].into_iter().enumerate() {
+        let rules = json!([rule("message", "nack", Some(code))]);
+        script.simulator.set_faults(json!({ "rules": rules })).await;
+        let to = [format!("62814{n:08}"), format!("62815{n:08}")];
+        let ids = [script.send(n, &to[0]).await, script.send(n, &to[1]).await];
+        let mut failed = Vec::new();
+        for (id, to) in ids.into_iter().zip(&to) {
+            let message =
+                until(format!("the outcome of {code} for {to}"), ARRIVAL_S_MAX, async || {
+                    let message = script.account.get(&format!("/v1/messages/{id}")).await;
+                    ["read", "failed"]
+                        .iter()
+                        .any(|end| message["status"] == *end)
+                        .then_some(message)
+                })
+                .await;
+            let is_failed = message["status"] == "failed";
+            assert_eq!(
+                script.simulator.inbox(to).await.len(),
+                usize::from(!is_failed),
+                "{message}"
+            );
+            if is_failed {
+                failed.push(message["error"]["code"].clone());
+            }
+        }
+        assert_eq!(failed, [format!("refused_{code}")], "of two messages");
+        used += 1;
+        let usage = script.account.get("/v1/usage").await;
+        assert_eq!(usage["month"]["used"], used, "{code}: {usage}");
+    }
+    assert!(script.gateway.process.stop().await.success());
 }
 
 struct Script {
