@@ -18,8 +18,9 @@ use domain::message::{
 };
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    Acceptance, Accepted, MessageCounts, MessageFilter, OutboxEntry, PageRequest, Store,
+    Acceptance, Accepted, MessageCounts, MessageFilter, OutboxEntry, PageRequest, Recorded, Store,
 };
+use domain::webhook::EventKind;
 use uuid::Uuid;
 
 use super::{ALL, NOW, World, idempotency, later, messages_of, new_device, new_messages, stored};
@@ -315,7 +316,12 @@ pub async fn an_unreadable_message_is_recovered_once(store: Arc<dyn Store>) {
         |sender| IncomingMessage { content: Content::unreadable(), ..incoming("X1", sender) };
     let recorded = async |message| store.receive(device, vec![message], later(7)).await.unwrap();
     let receive = async |message| messages_of(recorded(message).await);
-    let first = receive(unreadable("6281")).await.remove(0);
+    let kinds = |recorded: &Recorded| -> Vec<EventKind> {
+        recorded.events.iter().map(|event| event.kind).collect()
+    };
+    let came = recorded(unreadable("6281")).await.remove(0);
+    assert_eq!(kinds(&came), [EventKind::MessageReceived], "it is reported as it is");
+    let first = came.message;
     assert_eq!((first.kind().as_str(), first.text()), ("unreadable", ""));
     assert!(receive(unreadable("6281")).await.is_empty(), "it is known");
     let other = receive(incoming("X1", "6282")).await.remove(0);
@@ -323,6 +329,7 @@ pub async fn an_unreadable_message_is_recovered_once(store: Arc<dyn Store>) {
     let recovered = recorded(incoming("X1", "6281")).await.remove(0);
     let expected = Message { content: photo(), ..first.clone() };
     assert_eq!((recovered.is_new, &recovered.message), (false, &expected));
+    assert_eq!(kinds(&recovered), [EventKind::MessageReceived], "and once it can be read");
     assert_eq!(store.message(account, first.id).await.unwrap(), Some(expected));
     assert!(receive(incoming("X1", "6281")).await.is_empty(), "it is known");
     assert!(receive(unreadable("6281")).await.is_empty(), "it stays as it is");
