@@ -382,6 +382,17 @@ mod tests {
     }
 
     #[test]
+    fn after_its_last_qr_a_new_client_shows_more() {
+        let exhausted = || {
+            let event = events::PairingQrCodesExhausted::builder().disconnected(true);
+            Event::PairingQrCodesExhausted(event.build())
+        };
+        let expected = Some(Signal::Ending(Ending::NewClient));
+        assert_eq!(translate(&exhausted(), &Me::default(), true), expected);
+        assert_eq!(translate(&exhausted(), &Me::default(), false), None);
+    }
+
+    #[test]
     fn a_linked_number_is_named_without_its_device() {
         let success = events::PairSuccess::builder()
             .id(jid("628111:7@s.whatsapp.net"))
