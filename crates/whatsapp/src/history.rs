@@ -164,8 +164,13 @@ fn id_of(conversation: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
     use waproto::buffa::Message as _;
     use waproto::whatsapp as wa;
+
+    use crate::config::Endpoint;
+    use crate::limits::HISTORIES_MAX;
 
     #[test]
     fn the_id_of_a_conversation_is_read_without_the_rest() {
@@ -192,6 +197,55 @@ mod tests {
         turn.end_the(first);
         assert_eq!(turns.available_permits(), 0, "the second has not ended");
         turn.end();
+        assert_eq!(turns.available_permits(), 1);
+    }
+
+    /// Begins to answer every request with a file that is no small one.
+    async fn serve_histories(listener: TcpListener) {
+        let length = SMALL_DOWNLOAD_BYTES + 1;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        let mut open = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                assert!(socket.read_buf(&mut request).await.unwrap() > 0, "the connection broke");
+            }
+            socket.write_all(head.as_bytes()).await.unwrap();
+            open.push(socket);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_histories_are_held_than_have_their_turn() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(serve_histories(listener));
+        let simulator = Some(host.clone());
+        let endpoint = Endpoint { url: String::new(), simulator, versions: String::new() };
+        let http = Arc::new(GuardedHttpClient::new(&endpoint).unwrap());
+        let turns = Arc::new(Semaphore::new(HISTORIES_MAX));
+        let fetch = |turn: &Arc<HistoryTurn>| {
+            let (http, turns, turn) = (http.clone(), turns.clone(), turn.clone());
+            let client = TurnedHttpClient { http, turns, turn, files: Arc::default() };
+            let request = HttpRequest::get(format!("https://{host}/mms/md-msg-hist/t"));
+            tokio::task::spawn_blocking(move || {
+                client.execute_streaming(request).map(|answer| answer.status_code)
+            })
+        };
+        let mut held: Vec<Arc<HistoryTurn>> = Vec::new();
+        for _ in 0..HISTORIES_MAX {
+            held.push(Arc::default());
+            let fetched = fetch(held.last().unwrap()).await.unwrap();
+            assert_eq!(fetched.unwrap(), 200);
+        }
+        assert_eq!(turns.available_permits(), 0);
+        let last = Arc::default();
+        let waits = fetch(&last);
+        held[0].end();
+        assert_eq!(waits.await.unwrap().unwrap(), 200);
+        assert_eq!(turns.available_permits(), 0, "it has the turn of the first");
+        last.end();
         assert_eq!(turns.available_permits(), 1);
     }
 }
