@@ -16,6 +16,15 @@ pub struct ShownAs {
     pub language: Option<Language>,
 }
 
+/// What a device is to WhatsApp while it is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectedAs {
+    /// What the phone's owner calls themselves, once WhatsApp has told.
+    pub phone_name: Option<String>,
+    /// The version of the protocol that it announces.
+    pub version: String,
+}
+
 /// The kinds of clients that phones know, and show with a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the names say it")]

@@ -22,6 +22,7 @@ mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, KeyRights, NewAccount};
 use crate::call::Call;
+use crate::client::ConnectedAs;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, Heartbeats, NewDevice,
     PairMethod, PairOffer, StatusChange,
@@ -450,6 +451,8 @@ pub trait Dispatcher: Send + Sync {
     async fn reload(&self, device: DeviceId);
     /// As [`Messenger::alive_at`].
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
+    /// As [`Messenger::connected_as`].
+    fn connected_as(&self, device: DeviceId) -> Option<ConnectedAs>;
     /// As [`Messenger::find_number`], through a connected device.
     async fn find_number(
         &self,

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use domain::client::ConnectedAs;
 use domain::device::{DeviceNotice, Group, PairMethod, PairOffer};
 use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
@@ -374,6 +375,10 @@ impl Dispatcher for Engine {
 
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp> {
         self.context.messenger().alive_at(device)
+    }
+
+    fn connected_as(&self, device: DeviceId) -> Option<ConnectedAs> {
+        self.context.messenger().connected_as(device)
     }
 
     async fn find_number(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::GroupId;
+use domain::client::ConnectedAs;
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result};
 use domain::fair_semaphore::{FairSemaphore, Permit};
@@ -85,6 +86,7 @@ struct State {
     group_answers: VecDeque<GroupAnswer>,
     ending: Ending,
     alive_at: Option<Timestamp>,
+    connected_as: Option<ConnectedAs>,
     waiting: Option<Waiting>,
     history: Option<u64>,
 }
@@ -185,6 +187,11 @@ impl FakeDispatcher {
     /// When every connected device was last alive.
     pub fn set_alive_at(&self, at: Timestamp) {
         self.state().alive_at = Some(at);
+    }
+
+    /// What every device is to WhatsApp.
+    pub fn set_connected_as(&self, connected_as: ConnectedAs) {
+        self.state().connected_as = Some(connected_as);
     }
 
     /// What every message that waits waits for.
@@ -316,6 +323,10 @@ impl Dispatcher for FakeDispatcher {
 
     fn alive_at(&self, _device: DeviceId) -> Option<Timestamp> {
         self.state().alive_at
+    }
+
+    fn connected_as(&self, _device: DeviceId) -> Option<ConnectedAs> {
+        self.state().connected_as.clone()
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
-use domain::client::ClientSettings;
+use domain::client::{ClientSettings, ConnectedAs};
 use domain::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use domain::error::{Error, Result};
 use domain::group::{GroupAnswer, GroupRequest};
@@ -314,6 +314,14 @@ impl Messenger for ScriptedMessenger {
 
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp> {
         self.alive().into_iter().find(|(id, _)| *id == device).map(|(_, at)| at)
+    }
+
+    fn connected_as(&self, device: DeviceId) -> Option<ConnectedAs> {
+        let as_always = || ConnectedAs {
+            phone_name: Some("Shop".to_owned()),
+            version: "2.3000.1035000000".to_owned(),
+        };
+        self.state().connected.contains(&device).then(as_always)
     }
 
     fn configure(&self, device: DeviceId, settings: ClientSettings) {

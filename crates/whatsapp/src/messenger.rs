@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use domain::call::Call;
 use domain::chat::{ChatId, GroupId};
-use domain::client::ClientSettings;
+use domain::client::{ClientSettings, ConnectedAs};
 use domain::content::Content;
 use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
@@ -368,6 +368,19 @@ impl Messenger for WhatsappMessenger {
 
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp> {
         liveness::alive_at(&*self.client(device).ok()?)
+    }
+
+    fn connected_as(&self, device: DeviceId) -> Option<ConnectedAs> {
+        let client = self.client(device).ok()?;
+        let known = client.persistence_manager().get_device_snapshot();
+        let (major, minor) = (known.app_version_primary, known.app_version_secondary);
+        let version = format!("{major}.{minor}.{}", known.app_version_tertiary);
+        // Until WhatsApp tells the name, the number stands for it.
+        let is_name = |name: &String| {
+            let number = known.pn.as_ref().map(|pn| pn.user.to_string());
+            !name.is_empty() && number.as_ref() != Some(name)
+        };
+        Some(ConnectedAs { phone_name: Some(known.push_name.clone()).filter(is_name), version })
     }
 
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError> {

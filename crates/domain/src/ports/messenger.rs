@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::call::Call;
 use crate::chat::ChatId;
-use crate::client::ClientSettings;
+use crate::client::{ClientSettings, ConnectedAs};
 use crate::contact::{Identity, Spelling};
 use crate::content::OutgoingContent;
 use crate::context::Context;
@@ -151,6 +151,8 @@ pub trait Messenger: Send + Sync {
     fn alive(&self) -> Vec<(DeviceId, Timestamp)>;
     /// The same of one device.
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
+    /// What a device is to WhatsApp; `None` while it is not connected.
+    fn connected_as(&self, device: DeviceId) -> Option<ConnectedAs>;
     /// Fetches a file that came in into `draft`, an empty file: complete, decrypted and compared with its
     /// hash when this returns its size.
     async fn fetch_file(

@@ -42,6 +42,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use crate::account::{Account, Caller};
+use crate::client::ConnectedAs;
 use crate::device::Device;
 use crate::error::{Error, Result, StoreError};
 use crate::ids::{AccountId, DeviceId};
@@ -289,6 +290,11 @@ impl Core {
     /// Fills a buffer with randomness.
     pub fn fill_random(&self, bytes: &mut [u8]) {
         self.entropy.fill(bytes);
+    }
+
+    /// What a device is to WhatsApp; `None` while it is not connected here.
+    pub fn connected_as(&self, device: &Device) -> Option<ConnectedAs> {
+        self.dispatcher.connected_as(device.id)
     }
 
     /// Whether the store answers.

@@ -133,6 +133,8 @@ pub(super) struct DeviceBody<'a> {
     reason: Option<&'a str>,
     /// The number it is, or last was, paired with.
     phone: Option<&'a str>,
+    /// What the phone's owner calls themselves; known while it is connected.
+    phone_name: Option<String>,
     /// WhatsApp's other name for that number.
     lid: Option<&'a str>,
     /// Its own pacing; null follows the gateway's.
@@ -171,6 +173,8 @@ pub(super) struct DeviceBody<'a> {
     /// When its connection last proved to be alive: at most a minute ago while it is connected.
     #[schema(value_type = Option<String>, format = DateTime)]
     alive_at: Option<Timestamp>,
+    /// The version of WhatsApp's protocol that it announces, while it is connected.
+    version: Option<String>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -191,6 +195,10 @@ impl<'a> DeviceBody<'a> {
     /// A device as it is now.
     pub(super) fn new(state: &AppState, device: &'a Device) -> Self {
         let restricted_until = state.core().restricted_until(device);
+        let (phone_name, version) = match state.core().connected_as(device) {
+            Some(connected) => (connected.phone_name, Some(connected.version)),
+            None => (None, None),
+        };
         Self {
             id: device.id.0,
             number_id: device.number_id.0,
@@ -198,6 +206,7 @@ impl<'a> DeviceBody<'a> {
             status: device.status.as_str(),
             reason: device.reason.as_deref(),
             phone: device.phone.as_ref().map(|phone| phone.as_str()),
+            phone_name,
             lid: device.lid.as_ref().map(Lid::as_str),
             pacing: device.pacing.as_ref().map(PacingJson::from),
             shown_as: ShownAsJson::of(&device.shown_as),
@@ -213,6 +222,7 @@ impl<'a> DeviceBody<'a> {
             connected_at: device.connected_at,
             last_seen_at: device.last_seen_at,
             alive_at: state.core().alive_at(device),
+            version,
             created_at: device.created_at,
         }
     }

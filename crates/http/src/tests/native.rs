@@ -1,6 +1,7 @@
 //! `/v1`: what every answer looks like (snapshots) and how bad input is refused.
 
 use domain::chat::Lid;
+use domain::client::ConnectedAs;
 use domain::content::Content;
 use domain::context::Context;
 use domain::device::{DeviceNotice, PairOffer};
@@ -189,6 +190,12 @@ async fn a_connected_device_shows_when_it_was_alive() {
     app.dispatcher.set_alive_at(at);
     let shown = answer_to(&app, Ask::get(&path), key).await.expect(200).json();
     assert_eq!(shown["alive_at"], at.to_string());
+    assert_eq!((&shown["phone_name"], &shown["version"]), (&json!(null), &json!(null)));
+    let version = "2.3000.1035000000".to_owned();
+    app.dispatcher.set_connected_as(ConnectedAs { phone_name: Some("Toko".to_owned()), version });
+    let shown = answer_to(&app, Ask::get(&path), key).await.expect(200).json();
+    assert_eq!(shown["phone_name"], "Toko");
+    assert_eq!(shown["version"], "2.3000.1035000000");
     app.store.beat(&[app.front.id()], at).await.unwrap();
     let beats = answer_to(&app, Ask::get(format!("{path}/heartbeats")), key).await.expect(200);
     let hour = &beats.json()["data"][0];

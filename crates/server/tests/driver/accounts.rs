@@ -97,11 +97,13 @@ async fn a_device_without_a_session_says_so() {
 async fn the_owners_name_comes_from_the_app_state() {
     let world = World::new().await;
     world.sim.put_phone(OURS, json!({ "push_name": "Toko" })).await;
-    world.link(OURS).await;
+    let device = world.link(OURS).await;
     for name in ["Toko", "Toko Baru"] {
         world.sim.put_phone(OURS, json!({ "push_name": name })).await;
         let is_named = |phone: &Value| phone["devices"][0]["push_name"] == name;
         world.sim.until_phone(OURS, "has its name", is_named).await;
+        let shown = world.messenger.connected_as(device).unwrap();
+        assert_eq!(shown.phone_name.as_deref(), Some(name));
         world.sim.until_phone(OURS, "notifies", |phone| phone["notifies"] == true).await;
     }
 }

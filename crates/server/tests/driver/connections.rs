@@ -354,6 +354,8 @@ async fn a_newer_version_is_used_at_once() {
     for device in devices {
         world.connected(device).await;
         assert!(ended_at.elapsed() < BACK_MAX, "{:?}", ended_at.elapsed());
+        let shown = world.messenger.connected_as(device).unwrap();
+        assert_eq!(shown.version, "2.3000.1036000001");
         let id = world.send(device, &chat(THEIRS), "masih di sini").await;
         world.heard(device, MessengerEvent::Acknowledged(id)).await;
     }
