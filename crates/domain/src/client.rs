@@ -19,7 +19,7 @@ pub struct ShownAs {
 /// What a device is to WhatsApp while it is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectedAs {
-    /// What the phone's owner calls themselves, once WhatsApp has told.
+    /// What the phone's owner calls themselves, once WhatsApp has sent it.
     pub phone_name: Option<String>,
     /// The version of the protocol that it announces.
     pub version: String,

@@ -375,7 +375,7 @@ impl Messenger for WhatsappMessenger {
         let known = client.persistence_manager().get_device_snapshot();
         let (major, minor) = (known.app_version_primary, known.app_version_secondary);
         let version = format!("{major}.{minor}.{}", known.app_version_tertiary);
-        // Until WhatsApp tells the name, the number stands for it.
+        // Until WhatsApp sends the name, the number stands for it.
         let is_name = |name: &String| {
             let number = known.pn.as_ref().map(|pn| pn.user.to_string());
             !name.is_empty() && number.as_ref() != Some(name)
