@@ -1,4 +1,4 @@
-//! `kill -9` under load: what was answered with 2xx arrives, once.
+//! `kill -9` under load: what was answered with 2xx arrives, once, texts and files.
 //!
 //! Rounds of load end with a kill at a random moment: plain ones, some while WhatsApp's
 //! acknowledgements are lost or late (so that a message is on its way but not yet `sent` in our
