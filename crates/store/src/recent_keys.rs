@@ -140,12 +140,13 @@ pub(crate) async fn load(tx: &mut Tx) -> SqlResult<()> {
     look_for_others(tx).await
 }
 
-/// Deletes a batch of the keys that hold no longer.
+/// Deletes a batch of the keys that hold no longer. Those from the future, from when the clock was ahead, would be the
+/// oldest ones until then, and keep all others: they are passed over.
 pub(crate) async fn clean_up(tx: &mut Tx, now: Timestamp) -> SqlResult<CleanupBatch> {
     const DELETE: &str = "DELETE FROM recent_keys WHERE created_at <= $1
-        AND id IN (SELECT id FROM recent_keys ORDER BY id LIMIT $2)
+        AND id IN (SELECT id FROM recent_keys WHERE created_at <= $3 ORDER BY id LIMIT $2)
         RETURNING id, account_id, name";
-    let rows = tx.query(DELETE, params![forgotten_before(now), BATCH_ROWS_MAX]).await?;
+    let rows = tx.query(DELETE, params![forgotten_before(now), BATCH_ROWS_MAX, now]).await?;
     let batch = CleanupBatch::of(u64::try_from(rows.len()).unwrap_or(u64::MAX));
     let deleted = tx.readable("idempotency", rows, key_from);
     if let Some(keys) = tx.recent_keys() {
@@ -262,6 +263,20 @@ mod tests {
         assert_eq!((batch.rows, batch.has_more), (1, false));
         assert_eq!(rows(&mut tx), [None, Some(MessageId(2)), Some(MessageId(3))]);
         block_on(load(&mut tx)).unwrap();
+        assert_eq!(rows(&mut tx), [None, Some(MessageId(2)), Some(MessageId(3))]);
+    }
+
+    #[test]
+    fn keys_from_the_future_keep_no_others() {
+        let mut tx = database();
+        // A whole batch of them is in front.
+        let insert = "INSERT INTO recent_keys
+            (id, account_id, name, request_hash, message_ids, created_at)
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+            SELECT -i, 1, 'f' || i, x'', '[]', 4000000000000 FROM n";
+        block_on(tx.execute(insert, &[])).unwrap();
+        let batch = block_on(clean_up(&mut tx, "2026-01-02T03:00:00Z".parse().unwrap())).unwrap();
+        assert_eq!((batch.rows, batch.has_more), (1, false));
         assert_eq!(rows(&mut tx), [None, Some(MessageId(2)), Some(MessageId(3))]);
     }
 

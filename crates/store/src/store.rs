@@ -8,16 +8,13 @@ use async_trait::async_trait;
 use domain::chat::ChatId;
 use domain::contact::{Identity, Spelling};
 use domain::context::MessageName;
-use domain::device::{
-    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
-};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, MessageState, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    Acceptance, Accepted, CountedPage, CreatedDevice, DeviceStore, HourUsage, IdempotencyKey,
-    MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult,
+    Acceptance, Accepted, CountedPage, HourUsage, IdempotencyKey, MessageBatch, MessageCounts,
+    MessageFilter, MessageStore, OldMessage, OutboxEntry, Page, PageRequest, Progress, Recorded,
+    StoreResult,
 };
 use domain::request_file::WaitingFile;
 use domain::webhook::Event;
@@ -25,6 +22,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
+use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply};
 use crate::messages::accept_request::{AcceptReply, AcceptRequest};
@@ -38,7 +36,6 @@ use crate::postgres::PostgreSql;
 use crate::sql::{SqlResult, Tx};
 use crate::sqlite::Sqlite;
 use crate::unheard::Unheard;
-use crate::{OpenError, devices};
 
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
 pub struct SqlStore {
@@ -159,6 +156,7 @@ mod access;
 mod accounts;
 mod chats;
 mod clean_up;
+mod devices;
 mod files;
 mod keys;
 mod nodes;
@@ -166,132 +164,6 @@ mod people;
 mod protocol;
 mod upkeep;
 mod webhooks;
-
-#[async_trait]
-impl DeviceStore for SqlStore {
-    async fn create_device(
-        &self,
-        device: NewDevice,
-        token: NewKey,
-        limit: Option<i64>,
-        now: Timestamp,
-    ) -> StoreResult<CreatedDevice> {
-        let created: StoreResult<_> =
-            run!(self.write, devices::create_device, device, token, limit, now);
-        created.inspect(|created| self.hold_created(created))
-    }
-
-    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
-        let error = match self.any_device(id).await {
-            Ok(device) => return Ok(device.filter(|device| device.account_id == account)),
-            Err(error) => error,
-        };
-        // Another account's is no fault of this one, also where it cannot be read.
-        let is_owned = self.read(move |tx| Box::pin(devices::is_owned(tx, account, id))).await?;
-        if is_owned { Err(error) } else { Ok(None) }
-    }
-
-    fn known_device(&self, account: AccountId, id: DeviceId) -> Option<Arc<Device>> {
-        self.cache().devices.get(&id).ok().filter(|device| device.account_id == account)
-    }
-
-    fn known_devices(&self, account: AccountId, filter: &DeviceFilter) -> Option<Vec<Arc<Device>>> {
-        self.cache().found(account, filter)
-    }
-
-    async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
-        Ok(self.any_device(id).await?.is_some())
-    }
-
-    async fn devices(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Device>> {
-        run!(self.read, devices::devices, account, page)
-    }
-
-    async fn find_devices(
-        &self,
-        account: AccountId,
-        filter: &DeviceFilter,
-        limit: u32,
-    ) -> StoreResult<Vec<Device>> {
-        let (generation, wanted) = (self.cache().look_up_generation(), filter.clone());
-        let found: Vec<Device> = self
-            .read(move |tx| Box::pin(devices::find_devices(tx, account, wanted, limit)))
-            .await?;
-        if found.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-            self.cache().keep_found(&generation, account, filter.clone(), &found);
-        }
-        Ok(found)
-    }
-
-    async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>> {
-        run!(self.read, devices::devices_to_choose, account, limit)
-    }
-
-    async fn count_devices(
-        &self,
-        account: Option<AccountId>,
-    ) -> StoreResult<Vec<(DeviceStatus, i64)>> {
-        run!(self.read, devices::count_devices, account)
-    }
-
-    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
-        self.any_device(id).await
-    }
-
-    async fn all_devices(&self) -> StoreResult<Vec<Device>> {
-        run!(self.read, devices::all_devices)
-    }
-
-    async fn update_device(
-        &self,
-        account: AccountId,
-        id: DeviceId,
-        patch: DevicePatch,
-    ) -> StoreResult<Option<Device>> {
-        run!(self.write, devices::update_device, account, id, patch)
-    }
-
-    async fn set_device_status(
-        &self,
-        id: DeviceId,
-        change: &StatusChange,
-    ) -> StoreResult<Option<MovedDevice>> {
-        let change = change.clone();
-        run!(self.write, devices::set_device_status, id, change)
-    }
-
-    async fn restrict_device(
-        &self,
-        id: DeviceId,
-        until: Option<Timestamp>,
-        now: Timestamp,
-    ) -> StoreResult<Option<MovedDevice>> {
-        run!(self.write, devices::restrict_device, id, until, now)
-    }
-
-    async fn beat(&self, devices: &[DeviceId], at: Timestamp) -> StoreResult<()> {
-        let devices = devices.to_vec();
-        run!(self.write, devices::beat, devices, at)
-    }
-
-    async fn heartbeats(
-        &self,
-        account: AccountId,
-        id: DeviceId,
-        since: Timestamp,
-    ) -> StoreResult<Vec<Heartbeats>> {
-        run!(self.read, devices::heartbeats, account, id, since)
-    }
-
-    async fn delete_device(
-        &self,
-        account: AccountId,
-        id: DeviceId,
-        now: Timestamp,
-    ) -> StoreResult<Option<Vec<Recorded>>> {
-        run!(self.write, devices::delete_device, account, id, now)
-    }
-}
 
 #[async_trait]
 impl MessageStore for SqlStore {

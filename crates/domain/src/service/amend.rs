@@ -28,8 +28,9 @@ pub enum Revocation {
     Accepted(AcceptedMessages),
 }
 
-/// How many of the edits that wait are read at once.
+/// How many of the edits that wait are read at once, and how often.
 const EDITS_PAGE: u32 = 100;
+const EDITS_PAGES_MAX: usize = 10;
 
 const OF_OTHERS: &str = "another person sent it";
 const NOT_SENT: &str = "it has not been sent";
@@ -58,16 +59,21 @@ impl Core {
         principal.require(Scope::Send)?;
         let target = self.own_message(principal, id).await?;
         let content = Content::Edit(check_text(text)?);
+        let now = self.clock.now();
+        // To look for other edits is to read all that waits, of every account.
+        let may_inherit = (target.chat.is_group() || content.text().contains('@'))
+            && editable(&target, now).is_ok();
         let mentions = match mentions {
             Some(given) => check_mentions(principal.account()?, &target.chat, &given, &content)?,
-            None => self.newest_mentions(&target).await?.still_in(content.text()),
+            None if may_inherit => self.newest_mentions(&target).await?.still_in(content.text()),
+            None => Mentions::default(),
         };
-        let now = self.clock.now();
         let amending = Amending { target, content, mentions, until: AMEND_MAX };
         self.accept_change(principal, amending, idempotency, now, editable).await
     }
 
-    /// Whom the newest text of a message mentions: that of its newest edit that waits, or its own.
+    /// Whom the newest text of a message mentions: that of its newest edit that waits, or its own, also where more
+    /// other edits wait than are read.
     async fn newest_mentions(&self, target: &Message) -> Result<Mentions> {
         // Not by chat: what waits is still in the chat that it was accepted for.
         let waiting_edits = MessageFilter {
@@ -82,16 +88,17 @@ impl Core {
             edited.is_some_and(|edited| edited.whatsapp_id == target.whatsapp_id)
         };
         let mut page = PageRequest { before: None, limit: EDITS_PAGE };
-        loop {
+        for _ in 0..EDITS_PAGES_MAX {
             let found = self.store.messages(target.account_id, &waiting_edits, page).await?;
             if let Some(edit) = found.items.iter().find(is_its) {
                 return Ok(edit.context.mentions.clone());
             }
             page.before = found.next(|edit| edit.id.0);
             if page.before.is_none() {
-                return Ok(target.context.mentions.clone());
+                break;
             }
         }
+        Ok(target.context.mentions.clone())
     }
 
     /// Deletes a message for everyone; one that still waits is cancelled.

@@ -118,6 +118,21 @@ async fn an_edit_starts_from_whom_the_edit_before_it_mentions() {
 }
 
 #[tokio::test]
+async fn other_edits_are_looked_for_only_where_they_may_count() {
+    let app = App::new().await;
+    let id = sent(&app, json!({"text": "x"})).await;
+    let lists = || app.counting.calls("messages");
+    let before = lists();
+    ask(&app, edit(id, "Halo")).await.expect(202);
+    assert_eq!(lists() - before, 0, "it calls no one");
+    ask(&app, edit(id, "Halo @77")).await.expect(202);
+    assert_eq!(lists() - before, 1);
+    app.clock.hands.advance(SignedDuration::from_mins(15));
+    ask(&app, edit(id, "Halo @77")).await.expect(409);
+    assert_eq!(lists() - before, 1, "it is refused");
+}
+
+#[tokio::test]
 async fn a_message_is_deleted_for_everyone_or_cancelled() {
     let app = App::new().await;
     let waiting = send(&app, json!({"text": "x"})).await;

@@ -102,8 +102,13 @@ impl<'a> AcceptedRequest<'a> {
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
         let mut charged = Vec::with_capacity(messages.len());
-        for ((message, charge), id) in messages.iter_mut().zip(charges).zip(ids) {
+        let asked_for = messages.iter_mut().zip(&asked.messages);
+        for (((message, new), charge), id) in asked_for.zip(charges).zip(ids) {
             (message.id, message.origin) = (id, Origin::Api(charge.receipt));
+            // An attempt that was rolled back may have named the person, by what was known then.
+            if message.chat != new.chat {
+                message.chat.clone_from(&new.chat);
+            }
             charged.push(Charged { period, grant: charge.grant });
         }
         let key_name = names.as_ref().map(|names| names.name(is_own_name));
@@ -141,5 +146,66 @@ impl<'a> AcceptedRequest<'a> {
     /// The devices it sends from, one for each message.
     pub(super) fn devices(&self) -> impl Iterator<Item = (AccountId, DeviceId)> {
         self.messages.iter().map(|message| (message.account_id, message.device_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::chat::ChatId;
+    use domain::content::Content;
+    use domain::context::Context;
+    use domain::ids::WhatsappId;
+    use domain::plan::Plan;
+    use domain::policy::queue::QueueLimits;
+    use uuid::Uuid;
+
+    fn request(chat: &ChatId) -> AcceptRequest {
+        let now = Timestamp::UNIX_EPOCH;
+        let new = NewMessage {
+            device_id: DeviceId(Uuid::nil()),
+            chat: chat.clone(),
+            content: Content::Text("x".into()),
+            context: Context::default(),
+            inline_file: None,
+            whatsapp_id: WhatsappId::from_random([0; 8]),
+            typing: false,
+            priority: 0,
+            due_at: now,
+            is_scheduled: false,
+            expires_at: now,
+            retry_interval_s: None,
+        };
+        let asked = Acceptance {
+            account_id: AccountId(1),
+            plan: Plan::built_in().remove(0).into(),
+            period: Period { day: 20_260_101, month: 202_601 },
+            limits: QueueLimits::default(),
+            messages: vec![new],
+            idempotency: None,
+            now,
+        };
+        AcceptRequest::of(asked).unwrap()
+    }
+
+    #[test]
+    fn an_attempt_that_was_rolled_back_leaves_nothing_behind() {
+        let lid = ChatId::from("9@lid".to_owned());
+        let mut request = request(&lid);
+        for (attempt, remaining) in [(1, 7), (2, 3)] {
+            let receipt = QuotaReceipt { kind: QuotaKind::Plan, remaining };
+            let terms = Terms {
+                charges: vec![Charge { receipt, grant: None }],
+                period: request.asked.period,
+                is_own_name: false,
+            };
+            let mut ids = [MessageId(attempt)].into_iter();
+            let mut made = AcceptedRequest::of(&mut request, terms, &mut ids);
+            let message = &mut made.messages[0];
+            assert_eq!((message.id, &message.chat), (MessageId(attempt), &lid));
+            assert_eq!(message.origin, Origin::Api(receipt));
+            assert_eq!(made.charged.len(), 1);
+            message.chat = ChatId::from("628111@s.whatsapp.net".to_owned());
+        }
     }
 }

@@ -223,9 +223,12 @@ pub(super) async fn remembered_of<'k>(
     has_token: bool,
     now: Timestamp,
 ) -> SqlResult<RememberedKeys<'k>> {
-    let found = tx.readable_owned("idempotency", found, remembered_from).into_iter();
+    let mut found = tx.readable_owned("idempotency", found, remembered_from);
+    // Of a key that was used again after a day both tables may hold a row. For a request that has waited since before,
+    // and after the clock was set back, both of them hold: the newer one counts.
+    found.sort_by_key(|(_, created_at, _)| *created_at);
     let forgotten = forgotten_before(now);
-    let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
+    let found = found.into_iter().filter(|(_, created_at, _)| *created_at > forgotten);
     let mut remembered: RememberedKeys<'k> =
         found.map(|(key, _, remembered)| (key, remembered)).collect();
     if has_token {

@@ -365,6 +365,13 @@ pub async fn an_idempotency_key_expires_after_a_day(store: Arc<dyn Store>) {
     };
     assert_eq!(repeated, second);
     let key = idempotency("k", 2);
+    // One that has waited since before; the first request is less than a day old for it.
+    let Accepted::Repeated(repeated) = store.accept(at(86_399, 2)).await.unwrap() else {
+        panic!("the older request is remembered in place of the new one")
+    };
+    assert_eq!(repeated, second);
+    let looked_up = store.repeated(world.account.id, &key, later(86_399)).await.unwrap();
+    assert!(matches!(looked_up, Some(Accepted::Repeated(_))), "{looked_up:?}");
     assert!(store.repeated(world.account.id, &key, later(180_000)).await.unwrap().is_none());
 }
 
