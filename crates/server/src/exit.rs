@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use domain::error::StoreError;
 use store::{OpenError, TransferError};
 
 /// What kind of failure an error is, as a context of it.
@@ -22,7 +23,7 @@ const DATA: u8 = 65;
 const UNAVAILABLE: u8 = 69;
 /// A file or a disk cannot be read or written (`EX_IOERR`).
 const DISK: u8 = 74;
-/// Another process is in the way (`EX_TEMPFAIL`).
+/// Another process, or a clock, is in the way for now (`EX_TEMPFAIL`).
 const IN_USE: u8 = 75;
 /// The settings are wrong (`EX_CONFIG`).
 const SETTINGS: u8 = 78;
@@ -32,8 +33,12 @@ impl Failure {
     pub const SETTINGS: Self = Self { code: SETTINGS, text: "invalid settings" };
     /// The secret key is not the database's.
     pub const SECRET_KEY: Self = Self { code: SETTINGS, text: "cannot use the secret key" };
-    /// This process cannot run beside the others on its database.
+    /// This process is not set up as the others on its database are.
     pub const NODE: Self = Self { code: SETTINGS, text: "cannot join the nodes of the database" };
+    /// The clock is not the database's. A machine that has just started may set it in a moment.
+    pub const CLOCK: Self = Self { code: IN_USE, text: "cannot join the nodes of the database" };
+    /// Something that a gateway which runs would not notice.
+    pub const RUNS: Self = Self { code: IN_USE, text: "this needs a stopped gateway" };
     /// The media store cannot be used.
     pub const MEDIA_STORE: Self = Self { code: DISK, text: "cannot use media_store" };
     /// The archive cannot be used.
@@ -71,6 +76,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(error) = cause.downcast_ref::<TransferError>() {
         return Some(of_transfer(error));
+    }
+    if let Some(StoreError::Unavailable(_)) = cause.downcast_ref::<StoreError>() {
+        return Some(UNAVAILABLE);
     }
     let kind = cause.downcast_ref::<std::io::Error>()?.kind();
     let is_disk = matches!(
@@ -120,12 +128,15 @@ mod tests {
     fn an_error_has_its_code_below_every_context() {
         let io = |kind| anyhow::Error::from(std::io::Error::from(kind));
         let open = |error: OpenError| Err::<(), _>(error).context("cannot open the database");
+        let away = domain::error::Error::Store(StoreError::Unavailable("away".into()));
         for (error, code) in [
             (anyhow::anyhow!("something"), 1),
             (anyhow::anyhow!("pacing is wrong").context(Failure::SETTINGS), 78),
             (anyhow::anyhow!("x").context(Failure::SECRET_KEY).context("y"), 78),
             (io(ErrorKind::StorageFull).context("cannot write"), 74),
             (io(ErrorKind::AddrInUse), 1),
+            (anyhow::Error::from(away).context("cannot resume"), 69),
+            (anyhow::anyhow!("x").context(Failure::CLOCK), 75),
             (open(OpenError::InUse("a".into())).unwrap_err(), 75),
             (open(OpenError::Newer { found: 2, known: 1 }).unwrap_err(), 65),
         ] {

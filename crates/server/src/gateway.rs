@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use blobs::{BucketBlobs, FileArchive, LocalBlobs};
 use domain::key::{KeyHash, KeyKind, Secret};
 use domain::person::{Link, Place, SETUP_LINK_MAX};
@@ -90,8 +90,7 @@ impl Gateway {
         let capacity = node.as_ref().map(|node| node.capacity);
         if let Some(node) = &node {
             let (clock, entropy) = (clock.as_ref(), entropy.as_ref());
-            let joined = joining::check(&node.name, &store, &blobs, clock, entropy).await;
-            joined.context(Failure::NODE)?;
+            joining::check(&node.name, &store, &blobs, clock, entropy).await?;
         }
         // The last that can fail: a key that was made and not shown is nobody's.
         let (operator, new_operator_key) =
@@ -154,7 +153,12 @@ impl Gateway {
     /// # Errors
     /// The store's.
     pub async fn first_setup_link(&self) -> Result<Option<Secret>> {
-        self.core.first_setup_link().await.context("cannot make the setup link")
+        let made = self.core.first_setup_link().await.map_err(|error| match error {
+            // Which says the same.
+            domain::error::Error::Store(error) => anyhow::Error::from(error),
+            other => other.into(),
+        });
+        made.context("cannot make the setup link")
     }
 
     /// Shows a simulated phone in the dashboard.
@@ -309,8 +313,11 @@ fn fresh_operator_key(entropy: &dyn Entropy) -> Secret {
 pub async fn ensure_alone(store: &SqlStore) -> Result<()> {
     let nodes = store.nodes().await?;
     let live: Vec<String> = nodes.into_iter().filter(|node| node.is_live).map(|n| n.name).collect();
-    ensure!(live.is_empty(), "the gateway runs ({}): stop it first", live.join(", "));
-    Ok(())
+    if live.is_empty() {
+        return Ok(());
+    }
+    let error = anyhow!("it runs ({}): stop it first", live.join(", "));
+    Err(error.context(Failure::RUNS))
 }
 
 /// Puts a new operator key in place of the old one, on an installation that does not run.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use domain::node::Node;
 use domain::ports::{BlobStore, Clock, Entropy, MARKER_BLOB, NodeStore as _, Store as _};
 use futures_util::TryStreamExt as _;
 use store::SqlStore;
+
+use crate::exit::Failure;
 
 /// The setting under which the database keeps the name of its media store.
 const MEDIA_STORE_SETTING: &str = "media_store";
@@ -19,7 +21,8 @@ const MARKER_BYTES_MAX: u64 = 1_024;
 /// Checks that this process may run beside the others.
 ///
 /// # Errors
-/// The clock or the media store differs.
+/// The clock or the media store differs, or the media store or the database cannot be used now: each with its
+/// own exit code, for a service manager starts again where that may help.
 pub async fn check(
     own_name: &str,
     store: &SqlStore,
@@ -34,14 +37,16 @@ pub async fn check(
 async fn check_clock(store: &SqlStore, clock: &dyn Clock) -> Result<()> {
     let database = store.database_time_ms().await.context("cannot read the database's clock")?;
     let apart = clock.now().as_millisecond().abs_diff(database);
-    ensure!(
-        u128::from(apart) <= CLOCK_MAX.as_millis(),
+    if u128::from(apart) <= CLOCK_MAX.as_millis() {
+        return Ok(());
+    }
+    let error = anyhow!(
         "the clock of this machine and that of the database are {} seconds apart, more than {}: set \
          both by a time server",
         apart / 1_000,
         CLOCK_MAX.as_secs(),
     );
-    Ok(())
+    Err(error.context(Failure::CLOCK))
 }
 
 /// A marker in the media store has the name that the database knows it by. A store without one is taken,
@@ -54,7 +59,7 @@ async fn check_media_store(
 ) -> Result<()> {
     let mut fresh = [0; 16];
     entropy.fill(&mut fresh);
-    let marker = marker(blobs).await.context("cannot use media_store")?;
+    let marker = marker(blobs).await.context(Failure::MEDIA_STORE)?;
     let own = marker.clone().unwrap_or_else(|| hex::encode(fresh).into_bytes());
     let known = store.setting(MEDIA_STORE_SETTING, own.clone()).await?;
     if known == own && marker.is_some() {
@@ -66,11 +71,12 @@ async fn check_media_store(
         let others = store.nodes().await?.into_iter().filter(is_other);
         let others: Vec<String> = others.map(|node| node.name).collect();
         if !others.is_empty() {
-            bail!(
+            let error = anyhow!(
                 "media_store is not the one that the other nodes use ({}): set GERBANG_MEDIA_STORE to the \
                  same shared directory or s3://BUCKET/PREFIX for all of them",
                 others.join(", ")
             );
+            return Err(error.context(Failure::NODE));
         }
         tracing::warn!(
             "media_store is not the one that this database was used with: files that came in before, and those of \
@@ -79,7 +85,7 @@ async fn check_media_store(
         store.replace_setting(MEDIA_STORE_SETTING, own.clone()).await?;
     }
     if marker.is_none() {
-        put_marker(blobs, &own).await.context("cannot use media_store")?;
+        put_marker(blobs, &own).await.context(Failure::MEDIA_STORE)?;
     }
     Ok(())
 }

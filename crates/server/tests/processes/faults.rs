@@ -175,10 +175,40 @@ async fn a_clock_that_is_not_the_databases_is_refused() {
         gateway
             .command(&["serve"])
             .await
-            .refused(78, &["the clock of this machine", "time server"]);
+            .refused(75, &["the clock of this machine", "time server"]);
     }
     set_apart(2_000).await;
     still_there(&mut gateway).await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_reached_is_no_fault_of_the_settings() {
+    let (database, data) = (Database::create().await, tempfile::tempdir().unwrap());
+    let url = database.url();
+    let settings = [
+        NOWHERE,
+        ("GERBANG_DATABASE_URL", url.as_str()),
+        ("GERBANG_MEDIA_STORE", "s3://files/here"),
+        ("AWS_ENDPOINT", "http://127.0.0.1:9"),
+        ("AWS_REGION", "here"),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "y"),
+    ];
+    let refused = run_on(data.path(), &["serve"], &settings).await;
+    refused.refused(74, &["cannot use media_store", "127.0.0.1:9"]);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_command_that_needs_a_stopped_gateway_says_who_runs() {
+    let database = Database::create().await;
+    let url = database.url();
+    let settings = [NOWHERE, ("GERBANG_DATABASE_URL", &*url), ("GERBANG_NODE_NAME", "front")];
+    let mut gateway = Gateway::start_with(&env::gerbang(), &settings).await;
+    let refused = gateway.command(&["admin", "accept-secret-key"]).await;
+    refused.refused(75, &["a stopped gateway", "front"]);
+    assert!(gateway.process.stop().await.success());
     database.drop().await;
 }
 
@@ -259,6 +289,10 @@ async fn a_disk_that_is_full_or_read_only_is_named() {
     std::fs::create_dir(data.join("disk")).unwrap();
     let fill = "dd if=/dev/zero of=disk/filler bs=4k status=none 2>/dev/null; true";
     on_disk(data, "8m", fill).await.refused(74, &[FULL]);
+    // SQLite's own files are there, so that it can open the database.
+    let files = "touch disk/gerbang.sqlite-wal && \
+        dd if=/dev/zero of=disk/gerbang.sqlite-shm bs=32k count=1 status=none";
+    on_disk(data, "8m", &format!("{files} && {fill}")).await.refused(74, &[FULL]);
     on_disk(data, "8m", "mount -o remount,ro disk").await.refused(74, &["Read-only file system"]);
     still_there(&mut gateway).await;
     let nothing = TempDir::new().unwrap();

@@ -14,11 +14,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::api::Api;
 use crate::support::database::Database;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::Receiver;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
+use crate::support::{counters, env};
 
 const OURS: &str = "628119000002";
 const BUDI: &str = "6281290000001";
@@ -354,6 +354,7 @@ async fn no_file_is_lost(settings: &[(&str, &str)]) {
     }
     assert_eq!(blobs(&gateway.data_dir().join("data/media")), files, "one file each, and no other");
     println!("{files} files, {} kills, lost 0", kills.len());
+    counters::agree(&gateway).await;
     let id = account.get("/v1/me").await["account"]["id"].clone();
     operator.call("DELETE", &format!("/v1/accounts/{id}"), None).await.ok();
     assert_eq!(blobs(&gateway.data_dir().join("data/media")), 0, "erased with their account");

@@ -13,6 +13,8 @@ const THEIRS: &str = "628120000666";
 const REQUEST_ID: &str = "follow-this-request";
 const TEXT_OUT: &str = "rahasia keluar";
 const TEXT_IN: &str = "rahasia masuk";
+const PROXY: &str = "http://agen:kataRahasia@127.0.0.1:9";
+const PROXY_PASSWORD: &str = "kataRahasia";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_followed_by_its_id_and_nothing_private_is_logged() {
@@ -27,6 +29,13 @@ async fn a_message_is_followed_by_its_id_and_nothing_private_is_logged() {
     let receiver = Receiver::start(0).await;
     let webhook = account.post("/v1/webhooks", json!({ "url": receiver.url("/gerbang") })).await;
     let device = account.make_linked_device(&simulator, OURS).await;
+    // Another one cannot reach its proxy.
+    let other = account.post("/v1/devices", json!({ "name": "other" })).await;
+    let path = format!("/v1/devices/{}", other["id"].as_str().unwrap());
+    account.call("PATCH", &path, Some(json!({ "proxy": PROXY }))).await.ok();
+    let refused = account.call("POST", &format!("{path}/pair"), Some(json!({}))).await;
+    assert_eq!(refused.status, 502, "{refused:?}");
+    let mut shown = refused.body.to_string();
 
     let id = send(&gateway, account.key().unwrap(), &device).await;
     until("the message is read", 30, async || {
@@ -40,6 +49,11 @@ async fn a_message_is_followed_by_its_id_and_nothing_private_is_logged() {
         list["data"][0]["id"].as_i64()
     })
     .await;
+    shown += &gateway.operator().text("/metrics").await;
+    for path in ["/v1/devices", "/v1/me", "/v1/messages?cursor=x", "/nowhere"] {
+        let wrong = account.with_key("gba_nobody");
+        shown += &wrong.call("GET", path, None).await.body.to_string();
+    }
     assert!(gateway.process.stop().await.success());
 
     let lines = lines(&gateway);
@@ -49,7 +63,11 @@ async fn a_message_is_followed_by_its_id_and_nothing_private_is_logged() {
     assert_of_request(&lines, id);
     assert!(!steps(&lines, received).is_empty(), "the received message is not logged");
 
+    let secret_key = std::fs::read_to_string(gateway.data_dir().join("data/secret.key")).unwrap();
     let secrets = [
+        secret_key.trim(),
+        PROXY_PASSWORD,
+        other["token"].as_str().unwrap(),
         TEXT_OUT,
         TEXT_IN,
         OURS,
@@ -61,6 +79,7 @@ async fn a_message_is_followed_by_its_id_and_nothing_private_is_logged() {
     let output = gateway.process.output();
     for secret in secrets {
         assert!(!output.contains(secret), "{secret} is in the log:\n{output}");
+        assert!(!shown.contains(secret), "{secret} is in metrics or errors:\n{shown}");
     }
 }
 

@@ -10,11 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::support::api::Api;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::postgres::OwnPostgres;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
+use crate::support::{counters, env};
 
 const SHOP: &str = "6281100000001";
 const CUSTOMER: &str = "6281200000001";
@@ -73,6 +73,7 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
     .await;
     println!("{crashes} crashes of the database, lost 0, back after {slowest:?} at most");
     assert!(gateway.process.stop().await.success());
+    counters::agree(&gateway).await;
 }
 
 /// How long the gateway may take when its connections to the database fall silent, in seconds: it waits for

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Api, Reply};
 use crate::support::database::Database;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
+use crate::support::{counters, env};
 
 const CUSTOMER: &str = "6281200000005";
 const FOR_QUOTA: usize = 200;
@@ -94,6 +94,7 @@ async fn on_one_node(settings: &[(&str, &str)]) {
     let gateway = Gateway::start(&simulator, settings).await;
     let rounds = if env::is_long() { LONG_QUOTA_ROUNDS } else { ROUNDS };
     check([&gateway, &gateway], &simulator, rounds).await;
+    counters::agree(&gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

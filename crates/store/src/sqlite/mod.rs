@@ -50,6 +50,7 @@ const BUSY_TIMEOUT_MS: u64 = 5_000;
 const CHECKPOINT_PAGES: u32 = 4_096;
 const WRITER_CACHE_KIB: u32 = 16_384;
 const READER_CACHE_KIB: u32 = 4_096;
+const NO_SPACE: &str = "no space is left on its disk";
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_bounds.sql"),
@@ -110,6 +111,9 @@ impl Sqlite {
         let reserve = Reserve::of(path);
         // It takes space to open the database, too.
         reserve.release_if_full();
+        if reserve.is_without_room() {
+            return Err(OpenError::Path(path.clone(), NO_SPACE.to_owned()));
+        }
         let unreadable = Arc::new(UnreadableRows::default());
         let leases = Arc::new(Leases::default());
         let tx_over = |link| {
@@ -202,8 +206,7 @@ impl Sqlite {
 /// Says of a file that cannot be used what is wrong with its disk, where that is it.
 fn reason_of_disk(path: &Path, error: OpenError) -> OpenError {
     let OpenError::Unavailable(text) = error else { return error };
-    let text =
-        if reserve::is_out_of_space(path) { "no space is left on its disk".into() } else { text };
+    let text = if reserve::is_out_of_space(path) { NO_SPACE.to_owned() } else { text };
     OpenError::Path(path.to_owned(), text)
 }
 

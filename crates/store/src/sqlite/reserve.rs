@@ -57,6 +57,20 @@ impl Reserve {
         is_full
     }
 
+    /// Whether there is no space at all. SQLite can open a database then whose files are there already, and
+    /// fails at the first write.
+    pub(super) fn is_without_room(&self) -> bool {
+        if self.path.exists() || !is_out_of_space(&self.path) {
+            return false;
+        }
+        // Some may use what is not free for all.
+        let taken = self.take(RESERVE_BYTES_MIN);
+        self.remove();
+        taken.is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        })
+    }
+
     fn remove(&self) {
         if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound

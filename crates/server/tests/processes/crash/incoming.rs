@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::support::api::Api;
 use crate::support::database::Database;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
+use crate::support::{counters, env};
 
 const OURS: &str = "628119000001";
 const MESSAGES: usize = 100;
@@ -64,6 +64,7 @@ async fn every_message_is_one_row(settings: &[(&str, &str)]) {
     let struck = simulator.counter("faults_struck").await;
     assert_eq!(struck, (CORRUPTED + UNAVAILABLE) as u64, "each fault strikes once");
     assert!(gateway.process.stop().await.success());
+    counters::agree(&gateway).await;
 }
 
 /// How many rows there are of each text.

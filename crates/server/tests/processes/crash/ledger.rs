@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::load::{Acknowledged, Sends};
 
@@ -38,14 +39,21 @@ impl Ledger {
         inboxes: &[Value],
         usage: &Value,
     ) -> Vec<String> {
+        let inboxes: Vec<Value> = inboxes.iter().map(with_caption).collect();
         let mut findings = std::mem::take(&mut self.refused);
         findings.extend(doubles("row", "whatsapp_id", sent));
         findings.extend(doubles("row", "text", sent));
-        findings.extend(doubles("phones", "id", inboxes));
-        findings.extend(doubles("phones", "text", inboxes));
+        findings.extend(doubles("phones", "id", &inboxes));
+        findings.extend(doubles("phones", "text", &inboxes));
         findings.extend(doubles("received row", "text", received));
         findings.extend(self.lost_rows(sent));
-        findings.extend(on_phones(sent, inboxes));
+        findings.extend(on_phones(sent, &inboxes));
+        findings.extend(
+            inboxes
+                .iter()
+                .filter(|row| !is_its_file(row))
+                .map(|row| format!("another file: {row}")),
+        );
         let texts: HashSet<&str> = received.iter().filter_map(|row| row["text"].as_str()).collect();
         let lost = self.written_to_us.iter().filter(|text| !texts.contains(text.as_str()));
         findings.extend(lost.map(|text| format!("lost on the way in: {text}")));
@@ -88,6 +96,24 @@ impl Ledger {
             })
             .collect()
     }
+}
+
+/// What a phone has received, with a file's caption as its text.
+fn with_caption(row: &Value) -> Value {
+    let mut row = row.clone();
+    if row["text"].is_null() {
+        let caption = row["caption"].take();
+        row["text"] = caption;
+    }
+    row
+}
+
+/// Whether a document is the file that was sent: it holds its caption.
+fn is_its_file(row: &Value) -> bool {
+    row["kind"] != "document"
+        || row["text"]
+            .as_str()
+            .is_some_and(|text| row["sha256"] == hex::encode(Sha256::digest(text)))
 }
 
 /// Rows and phones agree: each row is on a phone, which has read it, and nothing else is there.

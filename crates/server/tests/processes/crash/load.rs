@@ -1,9 +1,12 @@
-//! Several tasks that send as fast as they are answered, through every API, until the gateway dies or the load ends.
+//! Several tasks that send as fast as they are answered, through every API, texts and files, until the gateway dies or
+//! the load ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -165,7 +168,7 @@ impl Sender {
 
     fn request(&mut self, text: &str, to: &str) -> (String, Value) {
         let Device { id: device, phone } = self.devices.choose(&mut self.random).unwrap();
-        let kind = self.random.random_range(0..3);
+        let kind = self.random.random_range(0..4);
         match (self.waits, kind) {
             (true, 0) => {
                 let key = self.account.key();
@@ -185,6 +188,11 @@ impl Sender {
             (false, 1) => {
                 let body = json!({ "queue": device, "destination": to, "message": text });
                 ("/wachat_api/1.0/message".into(), body)
+            }
+            (false, 2) => {
+                let base64 = STANDARD.encode(text);
+                let media = json!({ "base64": base64, "filename": "note.txt", "caption": text });
+                ("/v1/messages".into(), json!({ "device": device, "to": to, "media": media }))
             }
             (false, _) => {
                 ("/v1/messages".into(), json!({ "device": device, "to": to, "text": text }))

@@ -1,10 +1,11 @@
-//! `kill -9` under load: what was answered with 2xx arrives, once.
+//! `kill -9` under load: what was answered with 2xx arrives, once, texts and files.
 //!
 //! Rounds of load end with a kill at a random moment: plain ones, some while WhatsApp's
 //! acknowledgements are lost or late (so that a message is on its way but not yet `sent` in our
 //! database), some while a new device is being linked, some with the simulator killed as well. In one test
 //! the power fails as well: what was not synced is gone.
-//! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared.
+//! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared, and the counters with the
+//! rows.
 
 mod incoming;
 pub mod ledger;
@@ -21,10 +22,10 @@ use serde_json::json;
 use crate::disk::Disk;
 use crate::support::api::Api;
 use crate::support::database::Database;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
+use crate::support::{counters, env};
 use ledger::Ledger;
 use load::Load;
 
@@ -307,6 +308,7 @@ impl Crash {
         assert!(repeated > 0, "no kill came between WhatsApp's relay and our commit");
         self.still_works().await;
         assert!(self.gateway.process.stop().await.success());
+        counters::agree(&self.gateway).await;
     }
 }
 

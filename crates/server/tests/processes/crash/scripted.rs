@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::ledger::Ledger;
 use super::load::{Acknowledged, Sends};
 use crate::support::api::Api;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
+use crate::support::{counters, env};
 
 const OURS: &str = "628119000002";
 /// Written to in every case; the other recipient of a case is new.
@@ -41,11 +41,18 @@ async fn run(seed: u64) {
     let mut cases = cases();
     cases.shuffle(&mut StdRng::seed_from_u64(seed));
     let mut script = Script::start().await;
-    for (n, rules) in cases.into_iter().enumerate() {
-        println!("seed {seed}, case {n}: {rules}");
-        script.case(n, rules).await;
+    for (n, case) in cases.into_iter().enumerate() {
+        println!("seed {seed}, case {n}: {}", case.rules);
+        script.case(n, case).await;
     }
     script.finish(seed).await;
+}
+
+/// What happens to the sends of a case.
+struct Case {
+    rules: Value,
+    /// Whether phones report nothing until what they have been sent has gone out again.
+    is_silent: bool,
 }
 
 /// A rule that strikes our device once.
@@ -53,27 +60,30 @@ fn rule(on: &str, action: &str, code: Option<u16>) -> Value {
     json!({ "on": on, "number": OURS, "times": 1, "do": action, "code": code })
 }
 
-/// The rules of every case. What ends the link is not among them: 401, 516, and 406 at a login.
-fn cases() -> Vec<Value> {
+/// Every case; a 406 at a login, which is a ban, is tried elsewhere.
+fn cases() -> Vec<Case> {
     let codes = [403, 405, 409, 429, 500, 501, 503, 515];
-    let ends: Vec<_> = std::iter::once(None).chain(codes.map(Some)).collect();
-    let before = ends.iter().map(|code| json!([rule("message", "disconnect", *code)]));
+    let ends = || std::iter::once(None).chain(codes.map(Some));
+    // After these it must be linked again.
+    let unlinks = [401, 516].map(Some);
+    let before = ends().chain(unlinks).map(|code| json!([rule("message", "disconnect", code)]));
     let refused = [429, 463, 500, 503].map(|code| json!([rule("message", "nack", Some(code))]));
-    let during = [
-        json!([rule("iq", "disconnect", None)]),
-        json!([rule("iq", "disconnect", Some(503))]),
-        json!([rule("iq", "nack", Some(500))]),
-    ];
-    let after = ends.iter().map(|code| {
-        json!([rule("message", "drop_ack", None), rule("message", "disconnect", *code)])
-    });
-    let codes = [400, 402, 403, 405, 409, 413, 414, 415, 416, 417, 418, 429, 500, 501, 503];
+    let during = [None, Some(503)].into_iter().chain(unlinks);
+    let during = during.map(|code| json!([rule("iq", "disconnect", code)]));
+    let asked = json!([rule("iq", "nack", Some(500))]);
+    let after =
+        |code| json!([rule("message", "drop_ack", None), rule("message", "disconnect", code)]);
+    let codes = [400, 401, 402, 403, 405, 409, 413, 414, 415, 416, 417, 418, 429, 500, 501, 503];
     let login = codes.map(|code| {
         let mut refusal = rule("login", "failure", Some(code));
         refusal["expire_s"] = json!(1);
         json!([rule("message", "disconnect", Some(503)), refusal])
     });
-    before.chain(refused).chain(during).chain(after).chain(login).collect()
+    let rules =
+        before.chain(refused).chain(during).chain([asked]).chain(ends().map(after)).chain(login);
+    // Receipts for a device that is linked no more are lost: nobody reports before it is linked again.
+    let unlinked = unlinks.map(|code| Case { rules: after(code), is_silent: true });
+    rules.map(|rules| Case { rules, is_silent: false }).chain(unlinked).collect()
 }
 
 /// What WhatsApp refuses for good is failed, and costs nothing; the next message is not touched.
@@ -134,33 +144,63 @@ impl Script {
         Self { simulator, gateway, account, device, sends, recipients }
     }
 
-    async fn case(&mut self, n: usize, rules: Value) {
+    async fn case(&mut self, n: usize, Case { rules, is_silent }: Case) {
         let struck = self.struck().await;
         let wanted = struck + rules.as_array().map_or(0, |rules| rules.len() as u64);
         self.simulator.set_faults(json!({ "rules": rules })).await;
         let new = format!("62813{:08}", n + 1);
+        let phones = [new.as_str(), KNOWN];
+        if is_silent {
+            self.let_phones_report(phones, false).await;
+        }
         let ids = [self.send(n, &new).await, self.send(n, KNOWN).await];
-        self.recipients.push(new);
         until(format!("every fault of case {n} strikes"), ARRIVAL_S_MAX, async || {
             self.hurry().await;
             (self.struck().await >= wanted).then_some(())
         })
         .await;
+        if is_silent {
+            for id in ids {
+                self.wait_until(n, id, &["sent", "delivered", "read"]).await;
+            }
+            self.let_phones_report(phones, true).await;
+        }
         for id in ids {
-            until(format!("a message of case {n} is read"), ARRIVAL_S_MAX, async || {
-                self.hurry().await;
-                let message = self.account.get(&format!("/v1/messages/{id}")).await;
-                (message["status"] == "read").then_some(())
-            })
-            .await;
+            self.wait_until(n, id, &["read"]).await;
+        }
+        self.recipients.push(new);
+    }
+
+    async fn wait_until(&self, n: usize, id: i64, states: &[&str]) {
+        until(format!("a message of case {n} is {}", states[0]), ARRIVAL_S_MAX, async || {
+            self.hurry().await;
+            let message = self.account.get(&format!("/v1/messages/{id}")).await;
+            states.contains(&message["status"].as_str()?).then_some(())
+        })
+        .await;
+    }
+
+    async fn let_phones_report(&self, phones: [&str; 2], reports: bool) {
+        for phone in phones {
+            self.simulator.set_reporting(phone, reports).await;
         }
     }
 
-    /// What had stopped, or waits for long, connects again at once.
+    /// What had stopped, or waits for long, connects again at once; what was unlinked is linked again.
     async fn hurry(&self) {
-        if self.account.status(&self.device).await != "connected" {
-            let path = format!("/v1/devices/{}/connect", self.device);
-            let _ = self.account.call("POST", &path, Some(json!({}))).await;
+        match self.account.status(&self.device).await.as_str() {
+            "connected" => {}
+            "logged_out" => {
+                let path = format!("/v1/devices/{}/pair", self.device);
+                let reply = self.account.call("POST", &path, Some(json!({}))).await;
+                if let Some(qr) = reply.body["qr"].as_str() {
+                    let _ = self.simulator.try_scan(OURS, qr).await;
+                }
+            }
+            _ => {
+                let path = format!("/v1/devices/{}/connect", self.device);
+                let _ = self.account.call("POST", &path, Some(json!({}))).await;
+            }
         }
     }
 
@@ -194,5 +234,6 @@ impl Script {
         let findings = ledger.compare(&sent, &received, &inboxes, &usage);
         assert!(findings.is_empty(), "seed {seed}: {}", findings.join("\n"));
         assert!(self.gateway.process.stop().await.success());
+        counters::agree(&self.gateway).await;
     }
 }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::Disk;
 use crate::support::api::Api;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
+use crate::support::{counters, env};
 
 const SHOP: &str = "6281100000001";
 const CUSTOMER: &str = "6281200000001";
@@ -65,6 +65,7 @@ async fn a_full_disk_is_clean() {
     );
     everything_arrives(&account, &simulator, accepted, points).await;
     assert!(gateway.process.stop().await.success());
+    counters::agree(&gateway).await;
 }
 
 /// Whether it was accepted; refused only as it should be.

@@ -14,10 +14,10 @@ use crate::crash::ledger::Ledger;
 use crate::crash::load::{self, Load};
 use crate::support::api::Api;
 use crate::support::database::Database;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
+use crate::support::{counters, env};
 
 use super::watch::Watch;
 
@@ -275,6 +275,7 @@ impl Fleet {
         let stale = self.simulator.counter("messages_stale").await;
         assert_eq!(stale, 0, "messages of an owner after those of the next one");
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+        counters::agree_at(&self.database_url()).await;
         self.end().await;
     }
 

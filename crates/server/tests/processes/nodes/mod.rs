@@ -143,7 +143,7 @@ async fn a_node_with_another_media_store_does_not_start() {
     let line =
         process.line("why", |line| Some(line.to_owned()).filter(|l| l.contains("media"))).await;
     assert!(line.contains("GERBANG_MEDIA_STORE") && line.contains(&fleet.name(0)), "{line}");
-    assert!(!process.exit().await.success());
+    assert_eq!(process.exit().await.code(), Some(78));
     fleet.end().await;
 }
 

@@ -58,6 +58,11 @@ impl Gateway {
         self.data.path()
     }
 
+    /// One of the settings that it was started with.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().rfind(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
     /// Starts one on a directory that has data already.
     pub async fn start_on(data: TempDir, settings: &[(&str, &str)]) -> Self {
         let settings: Vec<_> =

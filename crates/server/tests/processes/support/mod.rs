@@ -1,6 +1,7 @@
 //! What the tests of processes share; the benches use it too.
 
 pub mod api;
+pub mod counters;
 pub mod database;
 pub mod env;
 pub mod gateway;
