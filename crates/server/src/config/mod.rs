@@ -547,6 +547,7 @@ mod tests {
             ("node_url = \"node-1:8080\"", "node_url"),
             ("node_name = \"\"", "node_name"),
             ("node_capacity = 0", "node_capacity"),
+            ("whatsapp_version = \"newest\"", "whatsapp_version"),
             ("message_days = 0", "message_days"),
             ("media_days = 0", "media_days"),
             ("notify = \"perhaps\"", "on or off"),
@@ -610,9 +611,13 @@ mod tests {
     fn flags_win_over_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("gerbang.toml");
-        std::fs::write(&path, "pacing = \"1-2\"\nlog = \"json\"").unwrap();
-        let flags = Flags { config: Some(path), pacing: Some("off".into()), ..Flags::default() };
+        let file = "pacing = \"1-2\"\nlog = \"json\"\nwhatsapp_version = \"2.3000.1\"";
+        std::fs::write(&path, file).unwrap();
+        let whatsapp_version = Some("2.3000.1035000000".to_owned());
+        let pacing = Some("off".into());
+        let flags = Flags { config: Some(path), pacing, whatsapp_version, ..Flags::default() };
         let settings = Settings::load(flags, Defaults::SERVE).unwrap();
+        assert_eq!(settings.whatsapp_version, Some(whatsapp::Version(2, 3_000, 1_035_000_000)));
         assert_eq!(settings.pacing, Pacing::off());
         assert_eq!(settings.log, LogFormat::Json);
         assert_eq!(settings.min_free_space, ByteSize(1 << 30));
