@@ -1,29 +1,70 @@
 //! `cargo xtask torture`: the long forms of the tests of processes, with the release profile, one at a
-//! time. `docs/reliability.md` has their figures.
+//! time, and the other tests of what `docs/reliability.md` promises. It has their figures.
 
 use std::path::Path;
 
 use anyhow::Result;
 
 use crate::shell;
+use crate::test::packages;
 use crate::test::postgres::Cluster;
 
 /// Arguments of `cargo xtask torture`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only these: overload, crash, disk, nodes (with between_nodes), outage, races, webhooks, files
+    /// Only these: overload, crash, disk, nodes (with between_nodes), outage, races, webhooks, files, logs; hosts,
+    /// tenants, inputs
     only: Vec<String>,
 }
+
+/// Tests of processes, by parts of their names.
+const PROCESSES: [&str; 9] =
+    ["overload", "crash", "disk", "nodes", "outage", "races", "webhooks", "files", "logs"];
+
+/// Other tests, by what they are called here: how cargo runs them, and parts of their names.
+const OTHERS: [(&str, &[&str], &[&str]); 3] = [
+    ("hosts", &["--package", "outbound", "--lib"], &["tests::hostile", "tests::limits"]),
+    (
+        "tenants",
+        &["--package", "http-api", "--lib"],
+        &["tests::access", "tests::scopes", "tests::siblings"],
+    ),
+    (
+        "inputs",
+        &["--package", "gerbang", "--features", "simulator", "--test", "clients"],
+        &["schemathesis"],
+    ),
+];
 
 /// Runs them. Their figures are on the output.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let database = Cluster::start(&[])?;
+    let is_other = |name: &str| OTHERS.iter().any(|(other, ..)| *other == name);
+    let names: Vec<&str> = match &options.only[..] {
+        [] => PROCESSES.to_vec(),
+        only => only.iter().map(String::as_str).filter(|name| !is_other(name)).collect(),
+    };
+    let url = database.url();
+    if !names.is_empty() {
+        let processes = ["--package", "gerbang", "--features", "simulator", "--test", "processes"];
+        run_long(root, url, &processes, &names)?;
+    }
+    for (name, which, tests) in OTHERS {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+            if name == "inputs" {
+                packages::bring_python_tools(root)?;
+            }
+            run_long(root, url, which, tests)?;
+        }
+    }
+    Ok(())
+}
+
+fn run_long(root: &Path, database: &str, which: &[&str], names: &[&str]) -> Result<()> {
     let mut cargo = shell::cargo(root);
-    cargo.args(["test", "--release", "--package", "gerbang", "--features", "simulator"]);
-    cargo.args(["--test", "processes", "--", "--nocapture", "--test-threads", "1"]);
-    let all = ["overload", "crash", "disk", "nodes", "outage", "races", "webhooks", "files"]
-        .map(str::to_owned);
-    cargo.args(if options.only.is_empty() { &all[..] } else { &options.only });
-    cargo.env("GERBANG_TEST_LONG", "1").env("GERBANG_TEST_POSTGRES_URL", database.url());
+    cargo.args(["test", "--release"]).args(which);
+    cargo.args(["--", "--nocapture", "--test-threads", "1"]).args(names);
+    cargo.env("GERBANG_TEST_LONG", "1").env("GERBANG_TEST_POSTGRES_URL", database);
+    cargo.env("GERBANG_TEST_SCHEMATHESIS", packages::schemathesis(root));
     shell::run(&mut cargo)
 }

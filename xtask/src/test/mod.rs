@@ -7,7 +7,7 @@ mod beside;
 mod binaries;
 mod lint;
 mod nextest;
-mod packages;
+pub mod packages;
 pub mod postgres;
 mod tools;
 

@@ -11,9 +11,10 @@ use crate::support::env;
 use crate::support::gateway::OPERATOR_KEY;
 use crate::world::{OURS, World};
 
-/// Random requests for each call, beside those for each edge of its fields.
+/// Random requests for each call, beside those for each edge of its fields; of another seed in the long form.
 const EXAMPLES_MAX: u32 = 20;
-const SEED: u32 = 1;
+const LONG_EXAMPLES_MAX: u32 = 200;
+const SEED: u64 = 1;
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance";
 const THEIRS: &str = "628291000001";
@@ -64,7 +65,11 @@ async fn try_api(world: &World, dialect: Option<&str>, filter: &[&str]) {
     schemathesis.args(["run", "openapi.json", "--no-color", "--continue-on-failure"]);
     schemathesis.args(["--url", &world.url(), "--checks", CHECKS, "--warnings", "off"]);
     schemathesis.args(["--phases", "examples,coverage,fuzzing"]).args(filter);
-    schemathesis.args(["--max-examples", &EXAMPLES_MAX.to_string(), "--seed", &SEED.to_string()]);
+    let (examples, seed) = match env::is_long() {
+        true => (LONG_EXAMPLES_MAX, env::seed()),
+        false => (EXAMPLES_MAX, SEED),
+    };
+    schemathesis.args(["--max-examples", &examples.to_string(), "--seed", &seed.to_string()]);
     for name in ["no_proxy", "NO_PROXY"] {
         schemathesis.env(name, "127.0.0.1");
     }

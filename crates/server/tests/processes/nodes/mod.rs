@@ -23,6 +23,8 @@ use fleet::Fleet;
 const ACKNOWLEDGED: usize = 30;
 /// How long a node is frozen: twice as long as its registration lasts.
 const FROZEN_FOR: Duration = Duration::from_secs(24);
+/// How long a node may wait for its share, in seconds: what is run somewhere stays there for a minute.
+const SHARED_S_MAX: u64 = 180;
 /// How long a device may be offline when its node is stopped, in seconds.
 const OFFLINE_S_MAX: u64 = 5;
 
@@ -94,6 +96,27 @@ async fn a_node_that_is_stopped_hands_its_devices_over() {
     seen.check(Duration::from_secs(OFFLINE_S_MAX));
     fleet.ledger.add(load.end().await);
     fleet.nodes[owner].restart().await;
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_given_its_share_while_messages_go_on() {
+    let mut fleet = Fleet::start(2).await;
+    // The first node has made all devices, and runs them.
+    let (owner, other) = (0, 1);
+    let load = fleet.load(other, 0);
+    load.wait_for_acknowledged(ACKNOWLEDGED).await;
+    let watch = fleet.watch(other);
+    let name = fleet.name(other);
+    until("the other node has its share", SHARED_S_MAX, async || {
+        (fleet.node(owner, &name).await["devices"] == 1).then_some(())
+    })
+    .await;
+    fleet.wait_until_all_send(other).await;
+    let seen = watch.end().await;
+    println!("{seen}");
+    seen.check(Duration::from_secs(OFFLINE_S_MAX));
+    fleet.ledger.add(load.end().await);
     fleet.finish().await;
 }
 
