@@ -200,7 +200,7 @@ mod tests {
                 is_own_name: false,
             };
             let mut ids = [MessageId(attempt)].into_iter();
-            let mut made = AcceptedRequest::of(&mut request, terms, &mut ids);
+            let made = AcceptedRequest::of(&mut request, terms, &mut ids);
             let message = &mut made.messages[0];
             assert_eq!((message.id, &message.chat), (MessageId(attempt), &lid));
             assert_eq!(message.origin, Origin::Api(receipt));

@@ -60,7 +60,7 @@ fn rule(on: &str, action: &str, code: Option<u16>) -> Value {
     json!({ "on": on, "number": OURS, "times": 1, "do": action, "code": code })
 }
 
-/// Every case; a 406 at a login, which is a ban, is tried elsewhere.
+/// Every case. A 406 at a login, which ends the link as 401 does, is tried elsewhere.
 fn cases() -> Vec<Case> {
     let codes = [403, 405, 409, 429, 500, 501, 503, 515];
     let ends = || std::iter::once(None).chain(codes.map(Some));
