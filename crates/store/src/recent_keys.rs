@@ -141,7 +141,7 @@ pub(crate) async fn load(tx: &mut Tx) -> SqlResult<()> {
 }
 
 /// Deletes a batch of the keys that hold no longer. Those from the future, from when the clock was ahead, would be the
-/// oldest ones until then, and keep all others: they are passed over.
+/// oldest ones until then, and keep all others: they are skipped.
 pub(crate) async fn clean_up(tx: &mut Tx, now: Timestamp) -> SqlResult<CleanupBatch> {
     const DELETE: &str = "DELETE FROM recent_keys WHERE created_at <= $1
         AND id IN (SELECT id FROM recent_keys WHERE created_at <= $3 ORDER BY id LIMIT $2)
