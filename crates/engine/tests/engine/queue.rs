@@ -68,6 +68,7 @@ fn one_unacknowledged_message_per_chat() {
     assert_eq!(rig.settle(), ["send 1", "send 3"]);
     rig.ack(1);
     assert_eq!(rig.settle(), ["sent 1", "send 2"]);
+    assert_eq!([1, 2, 3].map(|id| rig.queue.has(MessageId(id))), [false, true, true]);
 }
 
 #[test]
