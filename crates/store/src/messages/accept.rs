@@ -103,9 +103,8 @@ pub(crate) async fn lock_accounts(
     lock_account_states(tx, &accounts).await
 }
 
-/// Accepts or refuses each request; the answers in the order of the requests. Their accounts are locked unless they
-/// are by now. The messages of those that are accepted stay in them until that is durable:
-/// [`AcceptRequest::answered`].
+/// Accepts or refuses each request; the answers in the order of the requests. Locks their accounts, unless `locked` has
+/// them. An accepted request keeps its messages until they are durable: [`AcceptRequest::answered`].
 pub(crate) async fn accept_group(
     tx: &mut Tx,
     group: &mut [Box<AcceptRequest>],

@@ -176,7 +176,7 @@ pub(crate) async fn repeated(
 /// Where keys may be stored.
 pub(super) struct StoredNames<'k> {
     names: BTreeSet<(AccountId, &'k str)>,
-    /// The rows of those that are in `recent_keys`.
+    /// The rows of the keys in `recent_keys`.
     recent: BTreeSet<MessageId>,
 }
 

@@ -60,8 +60,8 @@ fn rule(on: &str, action: &str, code: Option<u16>) -> Value {
     json!({ "on": on, "number": OURS, "times": 1, "do": action, "code": code })
 }
 
-/// Every case; in the short form one of those that are dealt with alike. A 406 at a login, which ends the link as 401
-/// does, is tried elsewhere.
+/// Every case; the short form has one of each kind. A 406 at a login, which ends the link as 401 does, has a test in
+/// `driver/connections.rs`.
 fn cases() -> Vec<Case> {
     let (codes, logins): (&[u16], &[u16]) = if env::is_long() {
         (
