@@ -69,13 +69,20 @@ class Device:
         # What a power failure would lose need not be kept.
         unsynced = "_synchronous=OFF&_journal_mode=MEMORY&_busy_timeout=10000"
         database = f"{FOLDER}/{index}.db?{unsynced}&_foreign_keys=on&rest="
+        self.has_started = threading.Event()
         self.client = client = NewClient(database, uuid=f"device-{index}")
-        client.event.qr(lambda _, qr: self.report("qr", qr=qr.decode()))
+        client.event.qr(lambda _, qr: self.started(qr.decode()))
         client.event(ConnectedEv)(lambda *_: self.report("open"))
         client.event(LoggedOutEv)(lambda *_: self.report("closed", reason="logged out"))
         client.event(StreamErrorEv)(lambda _, error: self.report("closed", reason=error.Code))
         client.event(MessageEv)(lambda _, message: self.in_background(self.receive, message))
         threading.Thread(target=self.guarded, args=(client.connect,), daemon=True).start()
+        # neonize keeps its clients in maps without a lock: two that start at once end the process.
+        self.has_started.wait()
+
+    def started(self, qr):
+        self.report("qr", qr=qr)
+        self.has_started.set()
 
     def report(self, event, **details):
         with printing:
@@ -86,6 +93,7 @@ class Device:
             work(*args)
         except Exception as error:
             self.report("failed", error=repr(error))
+            self.has_started.set()
 
     # Callbacks come on whatsmeow's own threads, which must not wait for it.
     def in_background(self, work, *args):
