@@ -213,13 +213,17 @@ struct Resend<'a> {
 }
 
 impl Resend<'_> {
-    /// Sends it to them; how many they are.
+    /// Sends it to them; how many they are. One that cannot be sent it does not keep the others from it.
     async fn run(&self) -> anyhow::Result<usize> {
         let missing = timeout(LOOK_UP_MAX, self.missing()).await??;
+        let (mut resent, mut outcome) = (0, Ok(()));
         for device in &missing {
-            self.resend(device).await?;
+            match self.resend(device).await {
+                Ok(()) => resent += 1,
+                Err(error) => outcome = Err(error),
+            }
         }
-        Ok(missing.len())
+        outcome.map(|()| resent)
     }
 
     async fn missing(&self) -> anyhow::Result<Vec<Jid>> {

@@ -3,8 +3,9 @@
 use domain::ids::{DeviceId, WhatsappId};
 use domain::ports::{MessengerEvent, SendError};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::world::{OURS, THEIRS, World, chat, new_id};
+use crate::world::{OURS, THEIRS, WAIT_MAX, World, chat, new_id};
 
 async fn bundle(world: &World, number: &str, kind: &str) {
     let path = format!("/phones/{number}/bundle");
@@ -19,12 +20,14 @@ async fn companions(world: &World, number: &str, count: usize, announced: bool) 
 /// Waits until a companion has a message; how often it came.
 async fn at_companion(world: &World, number: &str, index: usize, id: &WhatsappId) -> Value {
     let path = format!("/phones/{number}/companions/{index}/inbox");
+    let deadline = Instant::now() + WAIT_MAX;
     loop {
         let inbox = world.sim.call("GET", &path, json!({})).await;
         let mut inbox = inbox.as_array().unwrap().iter();
         if let Some(mail) = inbox.find(|mail| mail["id"] == id.as_str()) {
             return mail["copies"].clone();
         }
+        assert!(Instant::now() < deadline, "{id} has not arrived at companion {index} of {number}");
         tokio::task::yield_now().await;
     }
 }
@@ -135,6 +138,22 @@ async fn a_new_companion_of_a_member_gets_the_very_first_message_once() {
         let next = world.send(device, &group, "sesudah").await;
         assert_eq!(at_companion(&world, number, 1, &next).await, 1);
     }
+}
+
+#[tokio::test]
+async fn a_device_without_keys_does_not_keep_others_from_a_message() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let (without, with) = ("628330000013", "628330000014");
+    let group = world.sim.group("Tim", &[OURS, without, with], false).await;
+    let first = world.send(device, &group, "sebelum").await;
+    world.sim.arrived(with, &first).await;
+    for number in [without, with] {
+        companions(&world, number, 1, false).await;
+    }
+    bundle(&world, without, "none").await;
+    let id = world.send(device, &group, "untuk semua").await;
+    assert_eq!(at_companion(&world, with, 1, &id).await, 1);
 }
 
 /// The news of a companion may come while the message is on its way: it then asks for the message as well,
