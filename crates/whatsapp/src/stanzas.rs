@@ -238,6 +238,13 @@ fn one(to: &Node) -> Option<(Jid, bool)> {
     Some((to.attrs.get("jid")?.to_jid()?, is_first(to)))
 }
 
+/// The device of a group's member that a stanza is a copy for, when the copy begins a session: it can then be
+/// opened with no more than the device's own keys.
+pub(crate) fn fresh_copy_for(node: &Node) -> Option<String> {
+    let device = node.attrs.get("participant")?.to_jid()?;
+    is_first(node).then(|| device.to_string())
+}
+
 fn is_first(node: &Node) -> bool {
     node.get_children_by_tag("enc")
         .any(|enc| enc.attrs.get("type").is_some_and(|kind| *kind == "pkmsg"))
@@ -279,6 +286,22 @@ mod tests {
             let written = Written::read(&stanza(to, &devices, has_proof), &me()).unwrap();
             assert_eq!(written.is_openable, expected, "{to} {devices:?}");
         }
+    }
+
+    #[test]
+    fn a_fresh_copy_is_for_a_member_and_begins_a_session() {
+        let copy = |participant: Option<&str>, kind: &'static str| {
+            let enc = NodeBuilder::new("enc").attr("type", kind).build();
+            let mut copy = NodeBuilder::new("message").attr("to", "120363000000000001@g.us");
+            if let Some(participant) = participant {
+                copy = copy.attr("participant", participant.parse::<Jid>().unwrap());
+            }
+            fresh_copy_for(&copy.children([enc]).build())
+        };
+        let member = "628222:3@s.whatsapp.net";
+        assert_eq!(copy(Some(member), "pkmsg").as_deref(), Some(member));
+        assert_eq!(copy(Some(member), "msg"), None, "it may have lost the session");
+        assert_eq!(copy(None, "pkmsg"), None);
     }
 
     /// A stanza that a test writes.

@@ -1,5 +1,11 @@
 //! Writes a message so that a device of its recipient can open it, resends it to devices that turn out
 //! to be missing, and once more when its recipient was misnamed or its token was missing.
+//!
+//! A device that is missing may ask for the message itself, which the library answers. Invariants: no request
+//! is left to a copy that was sent, because only the device knows whether it could open that; a copy is left
+//! out only when an answer that begins a session was written before it, over the same connection. So a device
+//! may get one copy more than it has asked for: when its request comes, or is answered, after the copy was
+//! sent. Phones show them as one message, by its id.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,19 +13,20 @@ use std::sync::Arc;
 use domain::ids::DeviceId;
 use domain::ports::MessengerEvent;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use wacore::iq::usync::DeviceListSpec;
 use wacore_binary::{Jid, JidExt as _, OwnedNodeRef};
 use waproto::whatsapp as wa;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::{
-    Client, Freshness, MessageRetransmission, SendError as ClientSendError, SendOptions,
+    Client, Freshness, MessageRetransmission, NodeFilter, SendError as ClientSendError, SendOptions,
 };
 
 use crate::connection::Online;
 use crate::events::{self, Me, Signal};
 use crate::limits::{ACK_MAX, LOOK_UP_MAX, RESENDS_MAX};
-use crate::stanzas::{SentStanza, Verdict, ack_of};
+use crate::stanzas::{SentStanza, Verdict, ack_of, fresh_copy_for};
 
 /// The code of a message whose recipient does not exist any more.
 const GONE_CODE: u16 = 404;
@@ -213,11 +220,33 @@ struct Resend<'a> {
 }
 
 impl Resend<'_> {
-    /// Sends it to them; how many they are. One that cannot be sent it does not keep the others from it.
+    /// Sends it to those whom the library does not send it meanwhile; how many they are.
     async fn run(&self) -> anyhow::Result<usize> {
+        let answered = Mutex::default();
+        let resent = self.resend_unless(&answered);
+        tokio::pin!(resent);
+        let copies = NodeFilter::tag("message").attr("id", self.id);
+        loop {
+            tokio::select! {
+                biased;
+                // An error means that the connection has ended: there are no more answers.
+                Ok(copy) = self.client.wait_for_sent_node(copies.clone()) => {
+                    answered.lock().extend(fresh_copy_for(&copy));
+                }
+                resent = &mut resent => return resent,
+            }
+        }
+    }
+
+    /// One device that cannot be sent it does not keep the others from it.
+    async fn resend_unless(&self, answered: &Mutex<HashSet<String>>) -> anyhow::Result<usize> {
         let missing = timeout(LOOK_UP_MAX, self.missing()).await??;
         let (mut resent, mut outcome) = (0, Ok(()));
         for device in &missing {
+            let is_answered = answered.lock().contains(&device.to_string());
+            if is_answered {
+                continue;
+            }
             match self.resend(device).await {
                 Ok(()) => resent += 1,
                 Err(error) => outcome = Err(error),
