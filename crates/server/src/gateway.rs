@@ -18,7 +18,7 @@ use http_api::{AppState, HttpConfig, Limits, NodeKey, Shutdown, ShutdownTrigger}
 use jiff::SignedDuration;
 use media::Codec;
 use outbound::HttpOutbound;
-use store::SqlStore;
+use store::{OpenError, SqlStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ use crate::exit::Failure;
 use crate::joining;
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
-use crate::secret_key;
+use crate::secret_key::{self, Accepted};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
 
@@ -320,6 +320,13 @@ pub async fn ensure_alone(store: &SqlStore) -> Result<()> {
     Err(error.context(Failure::RUNS))
 }
 
+/// Opens the database of an installation that does not run.
+async fn open_stopped(settings: &Settings) -> Result<Arc<SqlStore>> {
+    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    ensure_alone(&store).await?;
+    Ok(store)
+}
+
 /// Puts a new operator key in place of the old one, on an installation that does not run.
 ///
 /// # Errors
@@ -329,8 +336,7 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
         settings.admin_key.is_none(),
         "the operator key is fixed by admin_key or GERBANG_ADMIN_KEY: change it there"
     );
-    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
-    ensure_alone(&store).await?;
+    let store = open_stopped(settings).await?;
     let fresh = fresh_operator_key(&SystemEntropy);
     let replaced = store.replace_setting(OPERATOR_SETTING, fresh.hash().0.to_vec()).await;
     store.close().await;
@@ -339,13 +345,17 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
 }
 
 /// Takes the secret key of the settings for the database's, on an installation that does not run.
-/// Returns its fingerprint.
 ///
 /// # Errors
-/// The installation runs, its database cannot be opened, or the key cannot be read or kept.
-pub async fn accept_secret_key(settings: &Settings) -> Result<String> {
-    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
-    ensure_alone(&store).await?;
+/// The installation runs, there is none, its database cannot be opened, or the key cannot be read or kept.
+pub async fn accept_secret_key(settings: &Settings) -> Result<Accepted> {
+    // In the wrong directory a new database, and a key for it, would look like success.
+    if let Some(path) = store::sqlite_path(&settings.database_url).filter(|path| !path.is_file()) {
+        let error = OpenError::Path(path.to_owned(), "there is no database".to_owned());
+        return Err(error).context("cannot open the database");
+    }
+    settings.create_data_dir()?;
+    let store = open_stopped(settings).await?;
     let accepted = secret_key::accept(settings, &store, random(&SystemEntropy)).await;
     store.close().await;
     accepted
