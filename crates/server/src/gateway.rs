@@ -62,6 +62,12 @@ impl Gateway {
         let store = store::open_with(&settings.database_url, settings.notify).await;
         let store = store.context("cannot open the database")?;
         let secret_key = secret_key::checked(settings, &store, random(entropy.as_ref())).await?;
+        let node = settings.node();
+        let capacity = node.as_ref().map(|node| node.capacity);
+        if let Some(node) = &node {
+            // Before anything that removes what an earlier process of this name has left.
+            joining::check_process(node, &store, clock.as_ref()).await?;
+        }
         let whatsapp = whatsapp::Config {
             url: settings.whatsapp_url.clone(),
             version: settings.whatsapp_version,
@@ -72,7 +78,9 @@ impl Gateway {
             leases: store.leases(),
             ..Default::default()
         };
-        let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
+        let messenger =
+            WhatsappMessenger::new(whatsapp, store.clone()).context(Failure::SETTINGS)?;
+        let messenger = Arc::new(messenger);
         let downloads = settings.data_dir.join("downloads");
         let outbound = HttpOutbound::new(outbound::Config {
             allowed_private_nets: settings.allowed_private_nets.clone(),
@@ -86,11 +94,9 @@ impl Gateway {
         let blobs = media_store(settings).context(Failure::MEDIA_STORE)?;
         let archive = settings.archive_dir.as_deref().map(FileArchive::open).transpose();
         let archive = archive.context(Failure::ARCHIVE)?;
-        let node = settings.node();
-        let capacity = node.as_ref().map(|node| node.capacity);
         if let Some(node) = &node {
-            let (clock, entropy) = (clock.as_ref(), entropy.as_ref());
-            joining::check(&node.name, &store, &blobs, clock, entropy).await?;
+            let (blobs, entropy) = (blobs.as_ref(), entropy.as_ref());
+            joining::check_media_store(&node.name, &store, blobs, entropy).await?;
         }
         // The last that can fail: a key that was made and not shown is nobody's.
         let (operator, new_operator_key) =
@@ -196,7 +202,8 @@ impl Gateway {
         registry.register(Box::new(StoreMetrics::new(self.store.clone(), self.capacity)?))?;
         let changes = self.store.keys_changed();
         let keys = tokio::spawn(tend_keys(self.core.clone(), changes, http_stopped.clone()));
-        let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
+        let state = AppState::new(self.core, self.http, registry, http_stopped.clone());
+        let state = state.context(Failure::SETTINGS)?;
         let proxies = state.config().trusted_proxies.clone();
         let router = http_api::router(state).merge(extra);
         self.engine.prepare().await.context("cannot write the states of the devices")?;
