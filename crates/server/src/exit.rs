@@ -35,6 +35,8 @@ impl Failure {
     pub const SECRET_KEY: Self = Self { code: SETTINGS, text: "cannot use the secret key" };
     /// This process is not set up as the others on its database are.
     pub const NODE: Self = Self { code: SETTINGS, text: "cannot join the nodes of the database" };
+    /// Another process has taken this one's name, and would lose it again to a restart.
+    pub const NODE_ENDED: Self = Self { code: SETTINGS, text: "this node has ended" };
     /// The clock is not the database's. A machine that has just started may set it in a moment.
     pub const CLOCK: Self = Self { code: IN_USE, text: "cannot join the nodes of the database" };
     /// Something that a gateway which runs would not notice.
@@ -120,9 +122,29 @@ fn of_transfer(error: &TransferError) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use anyhow::Context as _;
 
     use super::*;
+
+    const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+    const UNIT: &str = include_str!("../../../deploy/gerbang.service");
+    /// What the parser of the command line exits with.
+    const USAGE: u8 = 2;
+
+    #[test]
+    fn the_manual_lists_every_code_and_the_unit_those_that_never_pass_by_themselves() {
+        let (_, section) = OPERATIONS.split_once("## When it does not start").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let code = |line: &str| line.strip_prefix("| ")?.split(' ').next()?.parse().ok();
+        let listed: BTreeSet<u8> = section.lines().filter_map(code).collect();
+        let all = [OTHER, USAGE, DATA, UNAVAILABLE, DISK, IN_USE, SETTINGS];
+        assert_eq!(listed, BTreeSet::from(all));
+        let prevented =
+            UNIT.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+        assert_eq!(prevented, Some(format!("{USAGE} {DATA} {SETTINGS}").as_str()));
+    }
 
     #[test]
     fn an_error_has_its_code_below_every_context() {

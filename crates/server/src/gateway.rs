@@ -18,7 +18,7 @@ use http_api::{AppState, HttpConfig, Limits, NodeKey, Shutdown, ShutdownTrigger}
 use jiff::SignedDuration;
 use media::Codec;
 use outbound::HttpOutbound;
-use store::SqlStore;
+use store::{OpenError, SqlStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ use crate::exit::Failure;
 use crate::joining;
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
-use crate::secret_key;
+use crate::secret_key::{self, Accepted};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
 
@@ -62,6 +62,12 @@ impl Gateway {
         let store = store::open_with(&settings.database_url, settings.notify).await;
         let store = store.context("cannot open the database")?;
         let secret_key = secret_key::checked(settings, &store, random(entropy.as_ref())).await?;
+        let node = settings.node();
+        let capacity = node.as_ref().map(|node| node.capacity);
+        if let Some(node) = &node {
+            // Before anything that removes what an earlier process of this name has left.
+            joining::check_process(node, &store, clock.as_ref()).await?;
+        }
         let whatsapp = whatsapp::Config {
             url: settings.whatsapp_url.clone(),
             version: settings.whatsapp_version,
@@ -72,7 +78,9 @@ impl Gateway {
             leases: store.leases(),
             ..Default::default()
         };
-        let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
+        let messenger =
+            WhatsappMessenger::new(whatsapp, store.clone()).context(Failure::SETTINGS)?;
+        let messenger = Arc::new(messenger);
         let downloads = settings.data_dir.join("downloads");
         let outbound = HttpOutbound::new(outbound::Config {
             allowed_private_nets: settings.allowed_private_nets.clone(),
@@ -86,11 +94,9 @@ impl Gateway {
         let blobs = media_store(settings).context(Failure::MEDIA_STORE)?;
         let archive = settings.archive_dir.as_deref().map(FileArchive::open).transpose();
         let archive = archive.context(Failure::ARCHIVE)?;
-        let node = settings.node();
-        let capacity = node.as_ref().map(|node| node.capacity);
         if let Some(node) = &node {
-            let (clock, entropy) = (clock.as_ref(), entropy.as_ref());
-            joining::check(&node.name, &store, &blobs, clock, entropy).await?;
+            let (blobs, entropy) = (blobs.as_ref(), entropy.as_ref());
+            joining::check_media_store(&node.name, &store, blobs, entropy).await?;
         }
         // The last that can fail: a key that was made and not shown is nobody's.
         let (operator, new_operator_key) =
@@ -196,7 +202,8 @@ impl Gateway {
         registry.register(Box::new(StoreMetrics::new(self.store.clone(), self.capacity)?))?;
         let changes = self.store.keys_changed();
         let keys = tokio::spawn(tend_keys(self.core.clone(), changes, http_stopped.clone()));
-        let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
+        let state = AppState::new(self.core, self.http, registry, http_stopped.clone());
+        let state = state.context(Failure::SETTINGS)?;
         let proxies = state.config().trusted_proxies.clone();
         let router = http_api::router(state).merge(extra);
         self.engine.prepare().await.context("cannot write the states of the devices")?;
@@ -320,6 +327,13 @@ pub async fn ensure_alone(store: &SqlStore) -> Result<()> {
     Err(error.context(Failure::RUNS))
 }
 
+/// Opens the database of an installation that does not run.
+async fn open_stopped(settings: &Settings) -> Result<Arc<SqlStore>> {
+    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    ensure_alone(&store).await?;
+    Ok(store)
+}
+
 /// Puts a new operator key in place of the old one, on an installation that does not run.
 ///
 /// # Errors
@@ -329,8 +343,7 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
         settings.admin_key.is_none(),
         "the operator key is fixed by admin_key or GERBANG_ADMIN_KEY: change it there"
     );
-    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
-    ensure_alone(&store).await?;
+    let store = open_stopped(settings).await?;
     let fresh = fresh_operator_key(&SystemEntropy);
     let replaced = store.replace_setting(OPERATOR_SETTING, fresh.hash().0.to_vec()).await;
     store.close().await;
@@ -339,13 +352,17 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
 }
 
 /// Takes the secret key of the settings for the database's, on an installation that does not run.
-/// Returns its fingerprint.
 ///
 /// # Errors
-/// The installation runs, its database cannot be opened, or the key cannot be read or kept.
-pub async fn accept_secret_key(settings: &Settings) -> Result<String> {
-    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
-    ensure_alone(&store).await?;
+/// The installation runs, there is none, its database cannot be opened, or the key cannot be read or kept.
+pub async fn accept_secret_key(settings: &Settings) -> Result<Accepted> {
+    // In the wrong directory a new database, and a key for it, would look like success.
+    if let Some(path) = store::sqlite_path(&settings.database_url).filter(|path| !path.is_file()) {
+        let error = OpenError::Path(path.to_owned(), "there is no database".to_owned());
+        return Err(error).context("cannot open the database");
+    }
+    settings.create_data_dir()?;
+    let store = open_stopped(settings).await?;
     let accepted = secret_key::accept(settings, &store, random(&SystemEntropy)).await;
     store.close().await;
     accepted

@@ -1,13 +1,14 @@
-//! What must be the same for all processes that share a database: the media store, and the time.
+//! What must be the same for all processes that share a database, the media store and the time, and what must differ:
+//! their names.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use domain::node::Node;
+use domain::node::{NewNode, Node, RENEW_EVERY};
 use domain::ports::{BlobStore, Clock, Entropy, MARKER_BLOB, NodeStore as _, Store as _};
 use futures_util::TryStreamExt as _;
 use store::SqlStore;
+use tokio::time::{Instant, sleep};
 
 use crate::exit::Failure;
 
@@ -15,23 +16,47 @@ use crate::exit::Failure;
 const MEDIA_STORE_SETTING: &str = "media_store";
 /// By how much this machine's clock may differ from the database's.
 const CLOCK_MAX: Duration = Duration::from_secs(5);
+/// How long after a look a node that runs has renewed its registration.
+const RENEWED_WITHIN: Duration = RENEW_EVERY.saturating_add(Duration::from_secs(1));
+/// Between two looks at a registration.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Most bytes of a marker that are read.
 const MARKER_BYTES_MAX: u64 = 1_024;
 
 /// Checks that this process may run beside the others.
 ///
 /// # Errors
-/// The clock or the media store differs, or the media store or the database cannot be used now: each with its
-/// own exit code, for a service manager starts again where that may help.
-pub async fn check(
-    own_name: &str,
-    store: &SqlStore,
-    blobs: &Arc<dyn BlobStore>,
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-) -> Result<()> {
+/// The clock differs, another process has the name, or the database cannot be used now: each with its own exit code,
+/// for a service manager starts again where that may help.
+pub async fn check_process(own: &NewNode, store: &SqlStore, clock: &dyn Clock) -> Result<()> {
     check_clock(store, clock).await?;
-    check_media_store(own_name, store, blobs.as_ref(), entropy).await
+    check_name(own, store).await
+}
+
+/// Refuses the name of a node that runs at another address. Registering would end that one, and where a service manager
+/// starts it again, it would end this one, and so on. A process that was killed renews its registration no more; one at
+/// this very address was killed, for this process has its port.
+async fn check_name(own: &NewNode, store: &SqlStore) -> Result<()> {
+    let Some(first) = namesake(own, store).await? else { return Ok(()) };
+    let looked_at = Instant::now();
+    while looked_at.elapsed() < RENEWED_WITHIN {
+        sleep(PAUSE).await;
+        let Some(node) = namesake(own, store).await? else { return Ok(()) };
+        if node.expires_at != first.expires_at {
+            let Node { name, url, .. } = node;
+            let error = anyhow!(
+                "another process runs under the name {name}, at {url}: give each its own GERBANG_NODE_NAME"
+            );
+            return Err(error.context(Failure::NODE));
+        }
+    }
+    Ok(())
+}
+
+/// The live node at another address that has this one's name.
+async fn namesake(own: &NewNode, store: &SqlStore) -> Result<Option<Node>> {
+    let is_namesake = |node: &Node| node.is_live && node.name == own.name && node.url != own.url;
+    Ok(store.nodes().await?.into_iter().find(is_namesake))
 }
 
 async fn check_clock(store: &SqlStore, clock: &dyn Clock) -> Result<()> {
@@ -49,9 +74,12 @@ async fn check_clock(store: &SqlStore, clock: &dyn Clock) -> Result<()> {
     Err(error.context(Failure::CLOCK))
 }
 
-/// A marker in the media store has the name that the database knows it by. A store without one is taken,
-/// unless others run with another one.
-async fn check_media_store(
+/// Checks that the media store is the others': a marker in it has the name that the database knows it by. A store
+/// without one is taken, unless others run with another one.
+///
+/// # Errors
+/// It is another one, or it or the database cannot be used now.
+pub async fn check_media_store(
     own_name: &str,
     store: &SqlStore,
     blobs: &dyn BlobStore,

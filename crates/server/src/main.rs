@@ -43,6 +43,9 @@ enum Command {
     /// Write a backup, beside the gateway that runs or without it
     Backup(commands::backup::BackupArgs),
     /// Restore a backup into an empty data directory
+    ///
+    /// With PostgreSQL it restores the files of messages and marks the devices, not the database: fill that before, with
+    /// pg_restore from the file that pg_dump has written.
     Restore(commands::backup::RestoreArgs),
     /// Move a stopped installation from SQLite to PostgreSQL
     Migrate(commands::migrate::Args),

@@ -53,19 +53,31 @@ pub async fn known_fingerprint(store: &SqlStore) -> Result<Option<String>> {
     Ok(kept.map(|kept| String::from_utf8_lossy(&kept).into_owned()))
 }
 
+/// What became of a key that was to be accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The key's fingerprint.
+    pub fingerprint: String,
+    /// Whether the database was used with another one before, or with one that it does not know.
+    pub is_changed: bool,
+}
+
 /// From now on the database is used with the key of the settings, or with `fresh` where there is none.
 ///
 /// # Errors
 /// The key cannot be read or kept, or the database cannot be written.
-pub async fn accept(settings: &Settings, store: &SqlStore, fresh: [u8; 32]) -> Result<String> {
+pub async fn accept(settings: &Settings, store: &SqlStore, fresh: [u8; 32]) -> Result<Accepted> {
     let found = settings.stored_secret_key().context(Failure::SECRET_KEY)?;
     let key = match found {
         Some(key) => key,
         None => settings.make_secret_key(fresh).context("cannot keep the secret key")?,
     };
-    let own = fingerprint(&key);
-    store.replace_setting(FINGERPRINT_SETTING, own.clone().into_bytes()).await?;
-    Ok(own)
+    let fingerprint = fingerprint(&key);
+    let is_changed = known_fingerprint(store).await?.as_ref() != Some(&fingerprint);
+    if is_changed {
+        store.replace_setting(FINGERPRINT_SETTING, fingerprint.clone().into_bytes()).await?;
+    }
+    Ok(Accepted { fingerprint, is_changed })
 }
 
 async fn has_accounts(store: &SqlStore) -> Result<bool> {

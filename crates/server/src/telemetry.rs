@@ -4,13 +4,15 @@
 use std::io::IsTerminal as _;
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use http_api::InRequest;
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format as line_format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::exit::Failure;
 
 /// The level without `RUST_LOG`.
 const LEVEL_DEFAULT: &str = "info";
@@ -70,7 +72,7 @@ impl TryFrom<String> for LogFormat {
 /// `level` is no filter.
 pub fn start(format: LogFormat, level: Option<&str>) -> Result<()> {
     let level = level.unwrap_or(LEVEL_DEFAULT);
-    let registry = tracing_subscriber::registry().with(filter(level)?);
+    let registry = tracing_subscriber::registry().with(filter(level).context(Failure::SETTINGS)?);
     let started = match format {
         LogFormat::Text => {
             let is_terminal = std::io::stderr().is_terminal();

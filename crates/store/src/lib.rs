@@ -173,6 +173,8 @@ impl From<SqlError> for OpenError {
 pub struct DatabaseFacts {
     /// Its schema; 0 for an empty database.
     pub schema: i64,
+    /// The oldest schema that a release must know to work with it.
+    pub oldest: i64,
     /// What is kept under the setting that was asked for.
     pub setting: Option<Vec<u8>>,
 }
@@ -180,6 +182,19 @@ pub struct DatabaseFacts {
 /// The newest schema that this version knows.
 pub fn newest_schema() -> usize {
     sqlite::MIGRATIONS.len()
+}
+
+/// Refuses a database that this version cannot work with: by its schema, and the oldest one that a release must know
+/// for it.
+///
+/// # Errors
+/// [`OpenError::Newer`].
+pub fn refuse_newer(schema: i64, oldest: i64) -> Result<(), OpenError> {
+    let known = newest_schema();
+    match usize::try_from(oldest).is_ok_and(|oldest| oldest > known) {
+        true => Err(OpenError::Newer { found: schema, known }),
+        false => Ok(()),
+    }
 }
 
 /// The file of a database URL; `None` for a PostgreSQL database.

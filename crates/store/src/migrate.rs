@@ -16,7 +16,7 @@ use crate::accounts;
 use crate::sql::{SqlError, SqlResult, Tx, params};
 
 /// The setting with the oldest schema that a release must know to work with this one.
-const OLDEST_SETTING: &str = "schema_oldest";
+pub(crate) const OLDEST_SETTING: &str = "schema_oldest";
 /// The first line of a migration that a release which does not know it does not notice.
 const EXPANDS: &str = "-- expands";
 
@@ -90,7 +90,11 @@ fn oldest(migrations: &[&str]) -> i64 {
 
 /// The oldest schema that a release must know to work with a database; where that was not kept, its own.
 async fn oldest_for(tx: &mut Tx, version: i64) -> SqlResult<i64> {
-    let kept = accounts::stored_setting(tx, OLDEST_SETTING.to_owned()).await?;
+    oldest_from(accounts::stored_setting(tx, OLDEST_SETTING.to_owned()).await?, version)
+}
+
+/// The same from what is kept under [`OLDEST_SETTING`].
+pub(crate) fn oldest_from(kept: Option<Vec<u8>>, version: i64) -> SqlResult<i64> {
     let Some(kept) = kept else { return Ok(version) };
     let kept = String::from_utf8(kept).ok().and_then(|text| text.parse().ok());
     kept.ok_or_else(|| SqlError::Fault(format!("the setting {OLDEST_SETTING} is no number")))

@@ -359,6 +359,32 @@ async fn plans_stay_the_operators() {
 
 const NEWER: &str = "UPDATE schema_version SET version = 99";
 
+/// What a backup begins with: it is refused where a start is, and nowhere else.
+#[tokio::test]
+async fn what_is_known_of_a_database_for_a_backup_is_refused_where_a_start_is() {
+    let (file, schema) = (SqliteFile::new(), Schema::new().await);
+    let copies = tempfile::tempdir().unwrap();
+    let copy = |name: &str| store::copy(&file.path(), &copies.path().join(name), "none");
+    for url in [file.url(), schema.url()] {
+        store::open(&url).await.unwrap().close().await;
+    }
+    file.connection().execute(NEWER, []).unwrap();
+    schema.execute(NEWER).await;
+    let oldest = i64::try_from(store::newest_schema()).unwrap();
+    for facts in [copy("a").unwrap(), store::facts(&schema.url(), "none").await.unwrap()] {
+        assert_eq!((facts.schema, facts.setting), (99, None));
+        assert!(facts.oldest <= oldest, "{}", facts.oldest);
+    }
+    let newer = "UPDATE settings SET value = CAST('99' AS BLOB) WHERE name = 'schema_oldest'";
+    file.connection().execute(newer, []).unwrap();
+    schema.execute("UPDATE settings SET value = '99' WHERE name = 'schema_oldest'").await;
+    for refused in [copy("b"), store::facts(&schema.url(), "none").await] {
+        assert!(matches!(refused, Err(OpenError::Newer { found: 99, .. })), "{refused:?}");
+    }
+    assert!(!copies.path().join("b").exists());
+    schema.drop().await;
+}
+
 #[tokio::test]
 async fn sqlite_of_a_newer_version_is_refused_when_this_one_has_to_know_what_changed() {
     let file = SqliteFile::new();

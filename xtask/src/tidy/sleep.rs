@@ -22,6 +22,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     ("crates/http/src/nodes/hop.rs", "between two looks whether a node still answers"),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
+    (
+        "crates/server/src/joining.rs",
+        "between two looks whether another process has this one's name",
+    ),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
     (
         "crates/simulator/src/control/pairing.rs",

@@ -208,7 +208,8 @@ mod tests {
 
     fn manifest() -> Manifest {
         let key = "0011223344556677".to_owned();
-        Manifest::new(Database::Sqlite, 1, key, Media::Included, Timestamp::UNIX_EPOCH)
+        let facts = store::DatabaseFacts { schema: 1, oldest: 1, setting: None };
+        Manifest::new(Database::Sqlite, &facts, key, Media::Included, Timestamp::UNIX_EPOCH)
     }
 
     fn bytes(members: &[(&str, &[u8])]) -> Vec<u8> {

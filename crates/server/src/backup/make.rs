@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use domain::ports::MARKER_BLOB;
 use domain::request_file::is_blob_key;
 use jiff::Timestamp;
@@ -118,10 +118,14 @@ async fn make_draft(
     };
     let facts = match &copy {
         Some((from, to)) => copied(from.clone(), to.clone()).await?,
-        None => store::facts(&settings.database_url, FINGERPRINT_SETTING).await?,
+        None => {
+            let facts = store::facts(&settings.database_url, FINGERPRINT_SETTING).await;
+            facts.context("cannot open the database")?
+        }
     };
+    ensure!(facts.schema > 0, "the database is empty: there is nothing to back up");
     let key = database_key(settings, &facts)?;
-    let manifest = Manifest::new(database, facts.schema, key, media.in_manifest(), now);
+    let manifest = Manifest::new(database, &facts, key, media.in_manifest(), now);
     let (copy, target) = (copy.map(|(_, copy)| copy), draft.join(DRAFT));
     spawn_blocking(move || write(&manifest, copy.as_deref(), &media, &target))
         .await
@@ -224,7 +228,8 @@ mod tests {
         }
         let key = "0011223344556677".to_owned();
         let (kind, at) = (Database::Postgresql, Timestamp::UNIX_EPOCH);
-        let manifest = Manifest::new(kind, 1, key, Media::LeftOut, at);
+        let facts = DatabaseFacts { schema: 1, oldest: 1, setting: None };
+        let manifest = Manifest::new(kind, &facts, key, Media::LeftOut, at);
         let files = |part: &MediaPart, name: &str| {
             write(&manifest, None, part, &dir.path().join(name)).unwrap().files
         };

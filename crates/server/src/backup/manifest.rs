@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, anyhow, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use store::DatabaseFacts;
 
 use crate::exit::Failure;
 
@@ -48,6 +49,8 @@ pub struct Manifest {
     pub database: Database,
     /// The schema of the database.
     pub schema: i64,
+    /// The oldest schema that a release must know to work with it; earlier releases did not write it.
+    pub schema_oldest: Option<i64>,
     /// The fingerprint of the secret key.
     pub secret_key_fingerprint: String,
     /// Whether media is in it.
@@ -58,14 +61,21 @@ impl Manifest {
     /// That of a new backup.
     pub fn new(
         database: Database,
-        schema: i64,
+        facts: &DatabaseFacts,
         secret_key_fingerprint: String,
         media: Media,
         created_at: Timestamp,
     ) -> Self {
-        let gerbang = env!("CARGO_PKG_VERSION").to_owned();
-        let format = FORMAT;
-        Self { format, gerbang, created_at, database, schema, secret_key_fingerprint, media }
+        Self {
+            format: FORMAT,
+            gerbang: env!("CARGO_PKG_VERSION").to_owned(),
+            created_at,
+            database,
+            schema: facts.schema,
+            schema_oldest: Some(facts.oldest),
+            secret_key_fingerprint,
+            media,
+        }
     }
 
     /// Reads it.
@@ -88,11 +98,7 @@ impl Manifest {
     /// # Errors
     /// What to set, or which version to use.
     pub fn check(&self, own_fingerprint: Option<&str>, key_path: &str) -> Result<()> {
-        let known = store::newest_schema();
-        let found = self.schema;
-        if usize::try_from(found).is_ok_and(|found| found > known) {
-            return Err(store::OpenError::Newer { found, known }.into());
-        }
+        store::refuse_newer(self.schema, self.schema_oldest.unwrap_or(self.schema))?;
         let wanted = &self.secret_key_fingerprint;
         let set = format!("set GERBANG_SECRET_KEY, or put the file secret.key at {key_path}");
         let here = match own_fingerprint {
@@ -112,7 +118,8 @@ mod tests {
 
     fn manifest(schema: i64) -> Manifest {
         let (media, key) = (Media::Included, "0011223344556677".to_owned());
-        Manifest::new(Database::Sqlite, schema, key, media, Timestamp::UNIX_EPOCH)
+        let facts = DatabaseFacts { schema, oldest: schema, setting: None };
+        Manifest::new(Database::Sqlite, &facts, key, media, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -126,14 +133,23 @@ mod tests {
             let says = ["0011223344556677", "GERBANG_SECRET_KEY", "/data/secret.key"];
             assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
         }
-        let refused = format!("{:#}", fits(known + 1, Some("0011223344556677")).unwrap_err());
-        assert!(refused.contains("newer version"), "{refused}");
+        let newer = manifest(known + 1);
+        let expanded = Manifest { schema_oldest: Some(known), ..newer.clone() };
+        let silent = Manifest { schema_oldest: None, ..newer.clone() };
+        let key = Some("0011223344556677");
+        assert!(expanded.check(key, "/data/secret.key").is_ok(), "its schema was only expanded");
+        for newer in [newer, silent] {
+            let refused = format!("{:#}", newer.check(key, "/data/secret.key").unwrap_err());
+            assert!(refused.contains("newer version"), "{refused}");
+        }
     }
 
     #[test]
     fn a_manifest_is_read_as_it_was_written_and_a_newer_format_is_refused() {
         let text = serde_json::to_string(&manifest(3)).unwrap();
         assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), manifest(3));
+        let earlier = text.replace("\"schema_oldest\":3,", "");
+        assert_eq!(Manifest::parse(earlier.as_bytes()).unwrap().schema_oldest, None);
         let newer = text.replace("\"format\":1", "\"format\":2");
         assert!(format!("{:#}", Manifest::parse(newer.as_bytes()).unwrap_err()).contains("newer"));
         assert!(Manifest::parse(b"nonsense").is_err());

@@ -10,7 +10,7 @@ mod restore;
 mod serve;
 
 pub use make::{Made, MediaPart, make, make_stream};
-pub use manifest::Media;
+pub use manifest::{Database, Media};
 pub use restore::{Report, restore};
 pub use serve::ServedBackups;
 

@@ -27,6 +27,8 @@ const ALLOWED: [&str; 3] = ["secret.key", "operator.key", "lost+found"];
 pub struct Report {
     /// When the backup was made.
     pub created_at: Timestamp,
+    /// Which database the backup is of: only SQLite's is in it.
+    pub kind: Database,
     /// What is in the database.
     pub database: Restored,
     /// Whether media was in the backup.
@@ -73,7 +75,8 @@ pub async fn restore(settings: &Settings, backup: &Path, now: Timestamp) -> Resu
     let database = mark(&url, &manifest, now).await?;
     put_in_place(&target, draft.path(), media.as_ref()).context("cannot put the data in place")?;
     let files = target.media.is_some().then_some(files);
-    Ok(Report { created_at: manifest.created_at, database, media: manifest.media, files })
+    let Manifest { created_at, database: kind, media, .. } = manifest;
+    Ok(Report { created_at, kind, database, media, files })
 }
 
 /// Refuses to write over anything. What an interrupted restore has left is removed.
@@ -122,10 +125,13 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// PostgreSQL's own tools have restored the database before.
 async fn check_restored_by_hand(settings: &Settings, key: Option<&str>) -> Result<()> {
-    let facts = store::facts(&settings.database_url, FINGERPRINT_SETTING).await?;
+    let facts = store::facts(&settings.database_url, FINGERPRINT_SETTING).await;
+    let facts = facts.context("cannot open the database")?;
     ensure!(
         facts.schema > 0,
-        "the database is empty: restore the one that pg_dump has kept first, with pg_restore"
+        "the database is empty, and gerbang restore does not fill it: it puts the files of messages in place and marks \
+         the devices. Fill it first, with pg_restore from the file that pg_dump has written; a backup of SQLite is \
+         restored without GERBANG_DATABASE_URL, then moved with gerbang migrate"
     );
     let kept = facts.setting.map(|kept| String::from_utf8_lossy(&kept).into_owned());
     let is_its_own = kept.is_none() || kept.as_deref() == key;
@@ -187,10 +193,11 @@ async fn unpack(
 fn check_kind(manifest: &Manifest, wanted: Database) -> Result<()> {
     match (manifest.database, wanted) {
         (Database::Sqlite, Database::Postgresql) => bail!(
-            "it holds a SQLite database: restore it without GERBANG_DATABASE_URL, then use gerbang migrate"
+            "it holds a SQLite database: restore it without GERBANG_DATABASE_URL, then move it with gerbang migrate"
         ),
         (Database::Postgresql, Database::Sqlite) => bail!(
-            "its database is a PostgreSQL one: restore that with pg_restore, and set GERBANG_DATABASE_URL"
+            "its database is a PostgreSQL one, which is not in it: fill one with pg_restore from the file that pg_dump \
+             has written, and set GERBANG_DATABASE_URL; then restore this one for the files of messages"
         ),
         _ => Ok(()),
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::config::{Defaults, Flags, Settings};
 use crate::console::{self, Ask};
 use crate::gateway::{accept_secret_key, make_setup_link, reset_operator_key};
+use crate::secret_key::Accepted;
 use crate::telemetry;
 
 /// A gateway that runs with these settings.
@@ -99,13 +100,17 @@ pub async fn run(action: Action) -> Result<()> {
             super::print(&format!("Operator key: {}\n", key.reveal()))
         }
         Action::AcceptSecretKey(flags) => {
-            let settings = load(flags)?;
-            settings.create_data_dir()?;
-            let fingerprint = accept_secret_key(&settings).await?;
-            super::print(&format!(
-                "The secret key is the one with the fingerprint {fingerprint} from now on. Webhooks need new \
-                 secrets, and devices their proxies again.\n"
-            ))
+            let Accepted { fingerprint, is_changed } = accept_secret_key(&load(flags)?).await?;
+            super::print(&match is_changed {
+                true => format!(
+                    "The secret key is the one with the fingerprint {fingerprint} from now on. Webhooks need new \
+                     secrets, and devices their proxies again.\n"
+                ),
+                false => format!(
+                    "Nothing had to be changed: the secret key is the one that the database is used with, with the \
+                     fingerprint {fingerprint}.\n"
+                ),
+            })
         }
         Action::Accounts(args) => accounts::run(args).await,
         Action::Keys(args) => keys::run(args).await,

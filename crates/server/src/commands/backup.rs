@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use domain::ports::Clock as _;
 
-use crate::backup::{self, Made, Media, MediaPart, Report};
+use crate::backup::{self, Database, Made, Media, MediaPart, Report};
 use crate::config::{Defaults, Flags, Settings};
+use crate::secret_key::fingerprint;
 use crate::system::SystemClock;
 use crate::telemetry;
 
@@ -117,11 +118,20 @@ fn made_text(settings: &Settings, path: &Path, media: &MediaPart, made: &Made) -
     };
     let key = &made.fingerprint;
     text += &format!("The secret key ({key}) is not in it: keep a copy of it elsewhere.\n");
+    // A database is kept all the same: a key that was lost must not cost it, too.
+    let own = settings.stored_secret_key().ok().flatten().map(|own| fingerprint(&own));
+    if own.as_ref() != Some(key) {
+        let here = own.map_or_else(
+            || "There is none here".to_owned(),
+            |own| format!("The one here is another ({own})"),
+        );
+        text += &format!("{here}: a gateway on the database needs that one.\n");
+    }
     Ok(text)
 }
 
 fn restored_text(path: &Path, report: &Report) -> String {
-    let database = report.database;
+    let (database, at) = (report.database, report.created_at.strftime("%Y-%m-%d %H:%M UTC"));
     let files = match report.files {
         _ if report.media == Media::InBucket => "no files, for they are in a bucket".to_owned(),
         Some(files) => format!("{files} files that came in or wait to be sent"),
@@ -130,13 +140,20 @@ fn restored_text(path: &Path, report: &Report) -> String {
             path.display()
         ),
     };
+    let counts = format!(
+        "{} accounts, {} devices, {} waiting messages",
+        database.accounts, database.devices, database.waiting
+    );
+    let restored = match report.kind {
+        Database::Sqlite => format!("Restored the backup of {at}: {counts}, {files}."),
+        Database::Postgresql => format!(
+            "Restored the files of messages from the backup of {at}: {files}.\nThe database is not in it: it is as \
+             pg_restore has filled it, with {counts}."
+        ),
+    };
     format!(
-        "Restored the backup of {}: {} accounts, {} devices, {} waiting messages, {files}.\n{} devices must be \
-         linked again: their keys have changed since the backup and cannot be used again. Their messages wait.\n",
-        report.created_at.strftime("%Y-%m-%d %H:%M UTC"),
-        database.accounts,
-        database.devices,
-        database.waiting,
+        "{restored}\n{} devices must be linked again: their keys have changed since the backup and cannot be used \
+         again. Their messages wait.\n",
         database.unlinked,
     )
 }

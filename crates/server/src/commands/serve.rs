@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 use domain::key::Secret;
 
 use super::say;
 use crate::config::{Defaults, Flags, Settings, write_private};
+use crate::exit::Failure;
 use crate::gateway::Gateway;
 use crate::telemetry;
 
@@ -52,7 +53,8 @@ pub async fn run(args: Args) -> Result<()> {
         () = super::stop_signal() => running.stop().await,
         () = running.void() => {
             running.stop().await?;
-            bail!("another process runs under the name of this node: give each its own GERBANG_NODE_NAME")
+            let why = anyhow!("another process runs under its name: give each its own GERBANG_NODE_NAME");
+            Err(why.context(Failure::NODE_ENDED))
         }
     }
 }

@@ -13,6 +13,20 @@ use crate::support::{database::Database, env};
 /// No device is linked, so that it is never asked.
 const NOWHERE: (&str, &str) = ("GERBANG_WHATSAPP_URL", "ws://127.0.0.1:9/ws/chat");
 const FULL: &str = "no space is left";
+/// Nothing listens there.
+const AWAY: &str = "postgres://postgres@127.0.0.1:9/gerbang";
+/// The key of the tests' gateways would be in the way of a new one.
+const NO_ADMIN_KEY: (&str, &str) = ("GERBANG_ADMIN_KEY", "");
+/// The commands that open the database of a gateway, but for those that move one or restore it.
+const OPENING: [&[&str]; 5] = [
+    &["serve"],
+    &["backup", "kept.tar.gz"],
+    &["admin", "reset-operator-key"],
+    &["admin", "accept-secret-key"],
+    &["admin", "setup-link"],
+];
+/// What a database of a newer version is refused with.
+const NEWER: [&str; 2] = ["the database is of a newer version", "restore a backup"];
 
 /// An installation with an account that has been stopped.
 async fn stopped(settings: &[(&str, &str)]) -> Gateway {
@@ -55,10 +69,113 @@ async fn a_database_of_a_newer_version_is_left_alone() {
         execute(&gateway, &sql);
     };
     move_schema("+ 1000");
-    let refused = gateway.command(&["serve"]).await;
-    refused.refused(65, &["newer version", "restore a backup"]);
+    let database = Database::create().await;
+    let url = database.url();
+    for args in OPENING.into_iter().chain([&["migrate", "--to", &*url][..]]) {
+        let refused = run_on(gateway.data_dir(), args, &[NOWHERE, NO_ADMIN_KEY]).await;
+        refused.refused(65, &NEWER);
+    }
+    assert!(!gateway.data_dir().join("kept.tar.gz").exists());
+    database.drop().await;
     move_schema("- 1000");
     still_there(&mut gateway).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_a_database_of_a_newer_version_is_left_alone() {
+    let (database, other) = (Database::create().await, tempfile::tempdir().unwrap());
+    let url = database.url();
+    let mut gateway = stopped(&[("GERBANG_DATABASE_URL", &url)]).await;
+    gateway.command(&["backup", "before.tar.gz"]).await.ok();
+    let before = gateway.data_dir().join("before.tar.gz").display().to_string();
+    let key = std::fs::read_to_string(gateway.data_dir().join("data/secret.key")).unwrap();
+    let move_schema = async |by: &str| {
+        let oldest = format!("CAST(CAST(convert_from(value, 'UTF8') AS BIGINT) {by} AS TEXT)");
+        for sql in [
+            format!("UPDATE schema_version SET version = version {by}"),
+            format!(
+                "UPDATE settings SET value = convert_to({oldest}, 'UTF8') WHERE name = 'schema_oldest'"
+            ),
+        ] {
+            database.execute(&sql).await;
+        }
+    };
+    move_schema("+ 1000").await;
+    let settings = [NOWHERE, NO_ADMIN_KEY, ("GERBANG_DATABASE_URL", &*url)];
+    for args in OPENING {
+        run_on(gateway.data_dir(), args, &settings).await.refused(65, &NEWER);
+    }
+    assert!(!gateway.data_dir().join("kept.tar.gz").exists());
+    let with_key = [&settings[..], &[("GERBANG_SECRET_KEY", key.trim())]].concat();
+    run_on(other.path(), &["restore", &before], &with_key).await.refused(65, &NEWER);
+    assert!(!other.path().join("data").exists());
+    move_schema("- 1000").await;
+    still_there(&mut gateway).await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn every_command_says_that_postgresql_cannot_be_reached() {
+    let (mut gateway, other) = (stopped(&[]).await, tempfile::tempdir().unwrap());
+    gateway.command(&["backup", "kept.tar.gz"]).await.ok();
+    let kept = gateway.data_dir().join("kept.tar.gz").display().to_string();
+    let settings = [NOWHERE, NO_ADMIN_KEY, ("GERBANG_DATABASE_URL", AWAY)];
+    for args in OPENING.into_iter().chain([&["restore", &*kept][..]]) {
+        let refused = run_on(other.path(), args, &settings).await;
+        refused.refused(69, &["cannot reach PostgreSQL at 127.0.0.1:9"]);
+    }
+    // As if there were something to migrate: not for a target that cannot be used.
+    execute(&gateway, "UPDATE schema_version SET version = version - 1");
+    let refused = gateway.command(&["migrate", "--to", AWAY]).await;
+    refused.refused(69, &["cannot reach PostgreSQL at 127.0.0.1:9"]);
+    execute(&gateway, "UPDATE schema_version SET version = version + 1");
+    still_there(&mut gateway).await;
+}
+
+#[tokio::test]
+async fn a_restore_into_an_empty_postgresql_says_what_comes_first() {
+    let (gateway, other) = (stopped(&[]).await, tempfile::tempdir().unwrap());
+    let (database, empty) = (Database::create().await, Database::create().await);
+    gateway.command(&["backup", "kept.tar.gz"]).await.ok();
+    let kept = gateway.data_dir().join("kept.tar.gz").display().to_string();
+    let restore = async |url: &str| {
+        let settings = [("GERBANG_DATABASE_URL", url)];
+        run_on(other.path(), &["restore", &kept], &settings).await
+    };
+    let url = empty.url();
+    restore(&url).await.refused(
+        1,
+        &["is empty", "files of messages", "pg_restore", "pg_dump", "GERBANG_DATABASE_URL"],
+    );
+    let settings = [("GERBANG_DATABASE_URL", &*url)];
+    let refused = run_on(other.path(), &["backup", "none.tar.gz"], &settings).await;
+    refused.refused(1, &["nothing to back up"]);
+    assert!(!other.path().join("none.tar.gz").exists());
+    // The key is another one as well, but what is wrong first is the kind.
+    let url = database.url();
+    let filled = stopped(&[("GERBANG_DATABASE_URL", &url)]).await;
+    let key = std::fs::read_to_string(filled.data_dir().join("data/secret.key")).unwrap();
+    let settings = [("GERBANG_DATABASE_URL", &*url), ("GERBANG_SECRET_KEY", key.trim())];
+    let refused = run_on(other.path(), &["restore", &kept], &settings).await;
+    refused.refused(65, &["holds a SQLite database", "gerbang migrate"]);
+    for database in [database, empty] {
+        database.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_made_without_the_key_and_says_so() {
+    let gateway = stopped(&[]).await;
+    let path = gateway.data_dir().join("data/secret.key");
+    let backup = async |name: &str| gateway.command(&["backup", name]).await.ok();
+    let printed = backup("own.tar.gz").await;
+    assert!(printed.contains("is not in it") && !printed.contains(" here"), "{printed}");
+    write_key(&path, &"ab".repeat(32));
+    let printed = backup("another.tar.gz").await;
+    assert!(printed.contains("The one here is another"), "{printed}");
+    std::fs::remove_file(&path).unwrap();
+    let printed = backup("none.tar.gz").await;
+    assert!(printed.contains("There is none here"), "{printed}");
 }
 
 #[tokio::test]
@@ -89,9 +206,22 @@ async fn another_secret_key_or_none_is_refused_and_a_lost_one_is_replaced_on_dem
     still_there(&mut gateway).await;
     std::fs::remove_file(&path).unwrap();
     let accepted = gateway.command(&["admin", "accept-secret-key"]).await.ok();
-    assert!(accepted.contains("fingerprint"), "{accepted}");
+    assert!(accepted.contains("fingerprint") && accepted.contains("from now on"), "{accepted}");
     still_there(&mut gateway).await;
-    assert_ne!(std::fs::read_to_string(&path).unwrap(), key);
+    let made = std::fs::read_to_string(&path).unwrap();
+    assert_ne!(made, key);
+    let accepted = gateway.command(&["admin", "accept-secret-key"]).await.ok();
+    assert!(accepted.starts_with("Nothing had to be changed"), "{accepted}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), made);
+    still_there(&mut gateway).await;
+}
+
+#[tokio::test]
+async fn a_key_without_a_database_is_not_accepted() {
+    let data = tempfile::tempdir().unwrap();
+    let refused = run_on(data.path(), &["admin", "accept-secret-key"], &[]).await;
+    refused.refused(74, &["there is no database", "gerbang.sqlite"]);
+    assert!(!data.path().join("data").exists());
 }
 
 #[tokio::test]
@@ -245,7 +375,15 @@ async fn wrong_settings_are_named() {
     let data = tempfile::tempdir().unwrap();
     let refused = run_on(data.path(), &["serve"], &[("GERBANG_PACING", "fast")]).await;
     refused.refused(78, &["invalid settings", "pacing"]);
+    let refused = run_on(data.path(), &["serve"], &[("RUST_LOG", "loud")]).await;
+    refused.refused(78, &["invalid settings", "RUST_LOG"]);
+    let refused = run_on(data.path(), &["serve"], &[("GERBANG_LISTEN", "nowhere")]).await;
+    assert_eq!(refused.code, 2, "{refused:?}");
     assert!(!data.path().join("data").exists());
+    for (name, value) in [("GERBANG_DIALECTS", "wasap"), ("GERBANG_WHATSAPP_URL", "nowhere")] {
+        let refused = run_on(data.path(), &["serve"], &[NOWHERE, (name, value)]).await;
+        refused.refused(78, &["invalid settings", value]);
+    }
 }
 
 #[tokio::test]

@@ -241,8 +241,15 @@ async fn on_postgresql_the_media_is_kept_and_pg_dump_is_named() {
     std::fs::write(data.path().join("data/secret.key"), key).unwrap();
     // The database stands for one that pg_restore has filled.
     let settings = [("GERBANG_DATABASE_URL", url.as_str())];
-    let printed = run_on(data.path(), &["restore", backup.to_str().unwrap()], &settings).await.ok();
-    assert!(printed.contains("1 devices must be linked again"), "{printed}");
+    let restore = ["restore", backup.to_str().unwrap()];
+    let refused = run_on(data.path(), &restore, &[]).await;
+    refused.refused(65, &["pg_restore", "pg_dump", "GERBANG_DATABASE_URL", "files of messages"]);
+    let printed = run_on(data.path(), &restore, &settings).await.ok();
+    for part in
+        ["the files of messages", "as pg_restore has filled it", "1 devices must be linked again"]
+    {
+        assert!(printed.contains(part), "{printed}");
+    }
     let settings = [
         settings[0],
         ("GERBANG_WHATSAPP_URL", world.simulator.url()),

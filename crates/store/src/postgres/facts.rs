@@ -7,7 +7,9 @@ use sqlx::{Connection as _, Row as _};
 
 use super::link::from_sqlx;
 use super::reach::{reach, server};
-use crate::{DatabaseFacts, OpenError};
+use crate::migrate::{OLDEST_SETTING, oldest_from};
+use crate::sql::SqlResult;
+use crate::{DatabaseFacts, OpenError, refuse_newer};
 
 /// The URL of a database without a password.
 ///
@@ -20,27 +22,33 @@ pub fn address(url: &str) -> Result<String, OpenError> {
 /// Reads the schema and a setting of the database at `url`, beside the gateways that use it.
 ///
 /// # Errors
-/// It cannot be reached or read.
+/// It cannot be reached or read, or it is of a newer version that this one cannot work with.
 pub async fn facts(url: &str, setting: &str) -> Result<DatabaseFacts, OpenError> {
     const TABLES: &str =
         "SELECT count(*) FROM pg_class WHERE relname IN ('schema_version', 'settings')
         AND relnamespace = current_schema()::regnamespace";
     const SCHEMA: &str = "SELECT coalesce(max(version), 0) FROM schema_version";
-    const SETTING: &str = "SELECT value FROM settings WHERE name = $1";
     let options = options(url)?;
     reach(&options).await?;
     let mut connection = PgConnection::connect_with(&options).await.map_err(from_sqlx)?;
     let row = sqlx::query(TABLES).fetch_one(&mut connection).await.map_err(from_sqlx)?;
     if row.try_get::<i64, _>(0).map_err(from_sqlx)? < 2 {
-        return Ok(DatabaseFacts { schema: 0, setting: None });
+        return Ok(DatabaseFacts { schema: 0, oldest: 0, setting: None });
     }
     let row = sqlx::query(SCHEMA).fetch_one(&mut connection).await.map_err(from_sqlx)?;
     let schema = row.try_get(0).map_err(from_sqlx)?;
-    let query = sqlx::query(SETTING).bind(setting);
-    let row = query.fetch_optional(&mut connection).await.map_err(from_sqlx)?;
-    let setting = row.map(|row| row.try_get(0)).transpose().map_err(from_sqlx)?;
+    let oldest = oldest_from(setting_of(&mut connection, OLDEST_SETTING).await?, schema)?;
+    let setting = setting_of(&mut connection, setting).await?;
     let _ = connection.close().await;
-    Ok(DatabaseFacts { schema, setting })
+    refuse_newer(schema, oldest)?;
+    Ok(DatabaseFacts { schema, oldest, setting })
+}
+
+async fn setting_of(connection: &mut PgConnection, name: &str) -> SqlResult<Option<Vec<u8>>> {
+    const SETTING: &str = "SELECT value FROM settings WHERE name = $1";
+    let query = sqlx::query(SETTING).bind(name);
+    let row = query.fetch_optional(connection).await.map_err(from_sqlx)?;
+    row.map(|row| row.try_get(0)).transpose().map_err(from_sqlx)
 }
 
 /// The options of a URL of PostgreSQL's.

@@ -118,9 +118,10 @@ impl From<SqlError> for TransferError {
 /// # Errors
 /// [`TransferError`]; but for [`TransferError::Commit`] nothing has changed then.
 pub async fn transfer(source: &Path, target: &str, id: Uuid) -> Result<Transferred, TransferError> {
+    // First: opening the source migrates it, which is not to happen for a target that cannot be used.
+    let mut target = Target::begin(target).await?;
     let path = source.to_owned();
     let source = run_blocking(move || Source::open(&path).map_err(Into::into)).await?;
-    let mut target = Target::begin(target).await?;
     let to = target.address().to_owned();
     if is_there_already(&source, &mut target).await? {
         return Ok(Transferred { to, tables: Vec::new() });

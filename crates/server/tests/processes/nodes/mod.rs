@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::env;
-use crate::support::gateway::{Gateway, OPERATOR_KEY};
+use crate::support::gateway::{Gateway, OPERATOR_KEY, run_on};
 use crate::support::process::Process;
 use crate::support::wait::{moment, until};
 use fleet::Fleet;
@@ -185,17 +185,37 @@ async fn a_killed_node_may_come_back_with_another_media_store_when_it_was_alone(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_takes_the_name_of_a_node_ends_the_former_one() {
+async fn a_process_with_the_name_of_a_node_that_runs_never_gets_its_place() {
+    let (mut fleet, elsewhere) = (Fleet::start(1).await, tempfile::tempdir().unwrap());
+    let settings = fleet.settings("node-0");
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    // As often as something starts it again.
+    for _ in 0..3 {
+        let refused = run_on(elsewhere.path(), &["serve"], &settings).await;
+        refused.refused(78, &["node-0", fleet.nodes[0].address(), "GERBANG_NODE_NAME"]);
+    }
+    fleet.wait_until_all_send(0).await;
+    assert_eq!(fleet.figure(0, "gerbang_node_devices_lost_total").await, Some(0.0));
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_node_whose_name_was_taken_ends_for_good() {
     let mut fleet = Fleet::start(1).await;
     let settings = fleet.settings("node-0");
     let settings: Vec<(&str, &str)> = settings.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    fleet.nodes[0].process.signal("STOP").await;
     let successor = Gateway::start_with(&env::gerbang(), &settings).await;
-    let line = fleet.nodes[0]
-        .process
-        .line("why", |line| line.contains("GERBANG_NODE_NAME").then(|| line.to_owned()));
-    assert!(line.await.contains("another process"));
-    assert!(!fleet.nodes[0].process.exit().await.success());
-    fleet.nodes[0] = successor;
+    let mut former = std::mem::replace(&mut fleet.nodes[0], successor);
+    former.process.signal("CONT").await;
+    let why = |line: &str| line.contains("GERBANG_NODE_NAME").then(|| line.to_owned());
+    let line = former.process.line("why", why).await;
+    assert!(line.contains("another process runs under its name"), "{line}");
+    // One of those after which `deploy/gerbang.service` does not start it again.
+    assert_eq!(former.process.exit().await.code(), Some(78));
+    // Started again all the same, it ends nobody.
+    let refused = former.command(&["serve"]).await;
+    refused.refused(78, &["node-0", fleet.nodes[0].address()]);
     fleet.wait_until_all_send(0).await;
     fleet.end().await;
 }
