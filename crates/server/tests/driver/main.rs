@@ -27,4 +27,5 @@ mod receipts;
 mod retries;
 mod test_proxy;
 mod unreadable;
+mod versions;
 mod world;

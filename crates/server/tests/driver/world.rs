@@ -197,6 +197,12 @@ impl Sim {
         }
     }
 
+    /// One of its counters.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let stats = self.call("GET", "/stats", json!({})).await;
+        stats["counters"][name].as_u64().unwrap()
+    }
+
     /// A phone loses its Signal sessions and the sender keys of others.
     pub async fn forget_sessions(&self, number: &str) {
         self.call("DELETE", &format!("/phones/{number}/sessions"), json!({})).await;

@@ -35,6 +35,7 @@ mod strangers;
 mod support;
 mod typing;
 mod undecryptable;
+mod versions;
 mod waits_between_nodes;
 mod webhooks;
 mod webhooks_between_nodes;
