@@ -11,6 +11,7 @@ mod costs;
 mod disappearing;
 mod first_contacts;
 mod groups;
+mod histories;
 mod history;
 mod kinds;
 mod lids;

@@ -18,6 +18,7 @@ mod disk;
 mod faults;
 mod files;
 mod hang_ups;
+mod histories;
 mod hostile_webhooks;
 mod keeping;
 mod logs;
