@@ -26,6 +26,7 @@ mod presence;
 mod proxies;
 mod receipts;
 mod retries;
+mod spellings;
 mod test_proxy;
 mod unreadable;
 mod versions;
