@@ -241,7 +241,9 @@ mod tests {
         for reason in [R::RateLimited, R::TemporarilyBanned(None)] {
             assert!(pause(reason, 1, device).unwrap() >= RECONNECT_LATER, "{reason:?}");
         }
-        for reason in [R::ClientOutdated, R::ClientRefused, R::LoginRefused(400)] {
+        for reason in
+            [R::ClientOutdated, R::SetVersionOutdated, R::ClientRefused, R::LoginRefused(400)]
+        {
             assert!(pause(reason, 1, device).unwrap() >= RECONNECT_HOURLY, "{reason:?}");
         }
         let after_ban = pause(R::TemporarilyBanned(Some(90)), 3, device).unwrap().as_secs();

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use domain::device::DisconnectReason;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use wacore::net::{HttpClient, HttpRequest};
@@ -84,6 +85,16 @@ impl Versions {
             known.ask(url, client).await;
         }
         known.version != refused
+    }
+
+    /// Why a connection was lost, as it is reported: where a version is set, no other is looked for.
+    pub(crate) fn specify(&self, reason: DisconnectReason) -> DisconnectReason {
+        match reason {
+            DisconnectReason::ClientOutdated if self.url.is_none() => {
+                DisconnectReason::SetVersionOutdated
+            }
+            reason => reason,
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum DisconnectReason {
     AccountLocked,
     /// 405: this protocol version is no longer accepted.
     ClientOutdated,
+    /// 405: the version that the operator has set is no longer accepted, and no other is looked for.
+    SetVersionOutdated,
     /// 409 at a login: WhatsApp does not take this kind of client.
     ClientRefused,
     /// 400, 413 to 418 at a login: WhatsApp refuses it for a reason of its own.
@@ -92,7 +94,7 @@ impl DisconnectReason {
             Self::TemporarilyBanned(_) => 402,
             Self::ClientRefused => 409,
             Self::AccountLocked => 403,
-            Self::ClientOutdated => 405,
+            Self::ClientOutdated | Self::SetVersionOutdated => 405,
             Self::ServerFault(code) | Self::LoginRefused(code) | Self::Other(code) => code,
         }
     }
@@ -111,7 +113,10 @@ impl DisconnectReason {
                 Reconnect::After(Duration::from_secs(u64::from(seconds)))
             }
             Self::RateLimited | Self::TemporarilyBanned(None) => Reconnect::Later,
-            Self::ClientOutdated | Self::ClientRefused | Self::LoginRefused(_) => Reconnect::Hourly,
+            Self::ClientOutdated
+            | Self::SetVersionOutdated
+            | Self::ClientRefused
+            | Self::LoginRefused(_) => Reconnect::Hourly,
             Self::Replaced | Self::AccountLocked => Reconnect::Never,
         }
     }
@@ -158,6 +163,10 @@ impl DisconnectReason {
             Self::AccountLocked => "WhatsApp has locked this account (403)".into(),
             Self::ClientOutdated => {
                 "WhatsApp no longer accepts this version (405); a newer one is looked for".into()
+            }
+            Self::SetVersionOutdated => {
+                "WhatsApp no longer accepts this version (405), which GERBANG_WHATSAPP_VERSION sets"
+                    .into()
             }
             Self::ClientRefused => "WhatsApp does not take this kind of client (409)".into(),
             Self::LoginRefused(code) => format!("WhatsApp refuses the login ({code})"),

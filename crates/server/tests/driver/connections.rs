@@ -1,17 +1,11 @@
 //! Losing connections and getting them back.
 
-use std::time::Duration;
-
-use domain::device::{DisconnectReason, PairMethod};
+use domain::device::DisconnectReason;
 use domain::ids::DeviceId;
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
-use tokio::time::Instant;
 
-use crate::world::{OURS, THEIRS, World, chat, new_device, new_id};
-
-/// How soon all devices are back after WhatsApp has begun to refuse their version.
-const BACK_MAX: Duration = Duration::from_secs(120);
+use crate::world::{OURS, THEIRS, World, chat, new_id};
 
 fn lost(reason: DisconnectReason) -> MessengerEvent {
     MessengerEvent::Disconnected(reason)
@@ -154,8 +148,7 @@ async fn without_a_connection_nothing_is_sent() {
 }
 
 async fn logins(world: &World) -> u64 {
-    let stats = world.sim.call("GET", "/stats", json!({})).await;
-    stats["counters"]["logins"].as_u64().unwrap()
+    world.sim.counter("logins").await
 }
 
 /// Ends the connection and lets a rule refuse the next login once.
@@ -321,64 +314,6 @@ async fn who_asks_waits_for_no_pause_from_before_a_restart() {
     world.connected(device).await;
 }
 
-#[tokio::test]
-async fn another_version_need_not_wait_for_what_a_refused_one_waits_for() {
-    let mut world = World::new().await;
-    world.set_version("2.3000.1036000000".parse().unwrap()).await;
-    let device = world.link(OURS).await;
-    let oldest = json!({ "min_version": "2.3000.1036000001" });
-    world.sim.call("PUT", "/server", oldest).await;
-    let outdated = || lost(DisconnectReason::ClientOutdated);
-    world.heard(device, outdated()).await;
-    for (version, is_taken) in [("2.3000.1036000000", false), ("2.3000.1036000002", true)] {
-        world.set_version(version.parse().unwrap()).await;
-        world.messenger.connect(device).await.unwrap();
-        match is_taken {
-            true => world.connected(device).await,
-            false => world.heard(device, outdated()).await,
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_newer_version_is_used_at_once() {
-    let world = World::new().await;
-    let mut devices = Vec::new();
-    for n in 0..20 {
-        devices.push(world.link(&format!("6281100030{n:02}")).await);
-    }
-    let oldest = json!({ "min_version": "2.3000.1036000001" });
-    let ended = world.sim.call("PUT", "/server", oldest).await;
-    assert_eq!(ended["disconnected"], 20);
-    let ended_at = Instant::now();
-    for device in devices {
-        world.connected(device).await;
-        assert!(ended_at.elapsed() < BACK_MAX, "{:?}", ended_at.elapsed());
-        let shown = world.messenger.connected_as(device).unwrap();
-        assert_eq!(shown.version, "2.3000.1036000001");
-        let id = world.send(device, &chat(THEIRS), "masih di sini").await;
-        world.heard(device, MessengerEvent::Acknowledged(id)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_version_that_is_set_is_used_as_it_is() {
-    let mut world = World::new().await;
-    let oldest = json!({ "min_version": "2.3000.1036000001" });
-    world.sim.call("PUT", "/server", oldest).await;
-    world.set_version("2.3000.1036000000".parse().unwrap()).await;
-    let device = new_device();
-    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
-    let failed = |event: &MessengerEvent| match event {
-        MessengerEvent::PairingFailed(why) => Some(why.clone()),
-        _ => None,
-    };
-    let why = world.recorder.event(device, "failure", failed).await;
-    assert!(why.contains("(405)"), "{why}");
-    world.set_version("2.3000.1036000002".parse().unwrap()).await;
-    world.link(OURS).await;
-}
-
 /// The library would ask up to 500 times, and begin again.
 #[tokio::test]
 async fn app_state_that_never_settles_costs_a_bounded_number_of_questions() {
@@ -387,8 +322,7 @@ async fn app_state_that_never_settles_costs_a_bounded_number_of_questions() {
     let device = world.link(OURS).await;
     let id = world.send(device, &chat(THEIRS), "tetap jalan").await;
     world.heard(device, MessengerEvent::Acknowledged(id)).await;
-    let stats = world.sim.call("GET", "/stats", json!({})).await;
-    let asked = stats["counters"]["app_state_queries"].as_u64().unwrap();
+    let asked = world.sim.counter("app_state_queries").await;
     // Five collections, alone or together.
     assert!((2..=5 * 61).contains(&asked), "{asked}");
 }

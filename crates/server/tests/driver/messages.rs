@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use domain::contact::Spelling;
 use domain::content::{
     Contact, Content, ContentKind, Location, OutgoingContent, Poll, Unsupported,
 };
@@ -75,28 +74,6 @@ async fn a_number_without_whatsapp_is_refused_for_good() {
         world.try_send(device, &chat(THEIRS), &new_id(), "x").await,
         Err(SendError::Permanent(_))
     ));
-}
-
-#[tokio::test]
-async fn a_second_spelling_is_written_to_as_the_account_is_known() {
-    let world = World::new().await;
-    let device = world.link(OURS).await;
-    let typed = "5511987654321";
-    world.sim.put_phone(typed, json!({ "answers_as": THEIRS })).await;
-    let found = world.messenger.find_number(device, &PhoneNumber::from_digits(typed)).await;
-    assert_eq!(found, Ok(Some(PhoneNumber::from_digits(THEIRS))));
-    let id = world.send(device, &chat(typed), "Halo").await;
-    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-    world.recorder.receipt(device, &id, Receipt::Delivered).await;
-    assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
-    assert_eq!(world.sim.inbox(typed).await, Vec::<Value>::new());
-    let [spelling, phone] = [typed, THEIRS].map(PhoneNumber::from_digits);
-    let other = world.link("628110000009").await;
-    // Another device is answered from the same cache, and learns it as well; each once.
-    assert_eq!(world.messenger.find_number(other, &spelling).await, Ok(Some(phone.clone())));
-    let reported = world.recorder.spelled.lock().unwrap().clone();
-    let spelled = |device| (device, Spelling { spelling: spelling.clone(), phone: phone.clone() });
-    assert_eq!(reported, [spelled(device), spelled(other)]);
 }
 
 #[tokio::test]

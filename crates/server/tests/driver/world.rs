@@ -197,6 +197,12 @@ impl Sim {
         }
     }
 
+    /// One of its counters.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let stats = self.call("GET", "/stats", json!({})).await;
+        stats["counters"][name].as_u64().unwrap()
+    }
+
     /// A phone loses its Signal sessions and the sender keys of others.
     pub async fn forget_sessions(&self, number: &str) {
         self.call("DELETE", &format!("/phones/{number}/sessions"), json!({})).await;
@@ -249,6 +255,10 @@ pub struct Recorder {
     /// The second spellings of numbers that devices have learnt.
     pub spelled: Mutex<Vec<(DeviceId, Spelling)>>,
     known: Mutex<HashSet<ChatId>>,
+    /// The devices that have begun to report chats from before.
+    reporting: Mutex<HashSet<DeviceId>>,
+    /// Taking its write lock delays the answers to these reports.
+    reports: RwLock<()>,
     refusals_left: AtomicU32,
     refused: AtomicU32,
     receipt_refusals_left: AtomicU32,
@@ -313,7 +323,10 @@ impl MessengerEvents for Recorder {
         Ok(true)
     }
 
-    async fn chats_known(&self, _: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+    async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+        self.reporting.lock().unwrap().insert(device);
+        self.changed.notify_waiters();
+        let _turn = self.reports.read().await;
         self.known.lock().unwrap().extend(chats);
         self.changed.notify_waiters();
         Ok(())
@@ -426,6 +439,18 @@ impl Recorder {
         self.until("known chats", find).await;
     }
 
+    /// Leaves reports of chats from before without an answer until what it returns is dropped.
+    pub async fn hold_reports(&self) -> RwLockWriteGuard<'_, ()> {
+        self.reports.write().await
+    }
+
+    /// Waits until so many devices have begun to report chats from before.
+    pub async fn until_reporting(&self, count: usize) {
+        let find =
+            |recorder: &Self| (recorder.reporting.lock().unwrap().len() >= count).then_some(());
+        self.until("reports of known chats", find).await;
+    }
+
     /// How often a message was stored.
     pub fn times_received(&self, id: &WhatsappId) -> usize {
         let received = self.received.lock().unwrap();
@@ -518,6 +543,13 @@ impl World {
 
     /// Links a number by QR and waits until it is ready to send.
     pub async fn link(&self, number: &str) -> DeviceId {
+        let device = self.begin_link(number).await;
+        self.connected(device).await;
+        device
+    }
+
+    /// Links a number by QR, and does not wait for its first connection.
+    pub async fn begin_link(&self, number: &str) -> DeviceId {
         if is_migrated() {
             self.sim.put_phone(number, json!({ "migrated": true })).await;
         }
@@ -526,7 +558,6 @@ impl World {
         let qr = self.qr(device).await;
         self.sim.scan(number, &qr).await;
         self.paired(device).await;
-        self.connected(device).await;
         device
     }
 

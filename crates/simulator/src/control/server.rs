@@ -142,7 +142,11 @@ fn timelock(text: &str) -> Result<Option<i64>> {
 pub(super) async fn published(
     State(simulator): State<Simulator>,
 ) -> HandlerResult<impl IntoResponse> {
-    let oldest = simulator.switchboard().run(|sb| Ok(sb.min_version)).await?;
+    let oldest = simulator.switchboard().run(|sb| {
+        sb.counters.versions_asked += 1;
+        Ok(sb.min_version)
+    });
+    let oldest = oldest.await?;
     let Version(_, _, revision) = oldest.unwrap_or(NEWEST);
     let script = format!("self.wa = {{\"client_revision\": {revision}}};\n");
     Ok(([(CONTENT_TYPE, "text/javascript")], script))

@@ -48,6 +48,8 @@ pub(crate) struct PhoneChanged(pub(crate) Number);
 pub(crate) struct Counters {
     /// Logins of linked devices, the refused ones too.
     pub(crate) logins: u64,
+    /// Times that the newest version was asked for.
+    pub(crate) versions_asked: u64,
     pub(crate) app_state_queries: u64,
     pub(crate) messages_in: u64,
     pub(crate) messages_acked: u64,

@@ -63,10 +63,12 @@ impl Supervisor {
             }
             Ending::Lost(reason) if matches!(self.purpose, Purpose::Pair(_)) => {
                 session.close().await;
-                self.fail_pairing(reason.describe()).await;
+                self.fail_pairing(self.shared.versions.specify(reason).describe()).await;
                 false
             }
-            Ending::Lost(reason) => self.handle_loss(reason, held).await,
+            Ending::Lost(reason) => {
+                self.handle_loss(self.shared.versions.specify(reason), held).await
+            }
         }
     }
 

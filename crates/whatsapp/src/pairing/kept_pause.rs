@@ -34,7 +34,7 @@ impl Supervisor {
         if !is_kept(reason) {
             return false;
         }
-        let is_version = reason == DisconnectReason::ClientOutdated;
+        let is_version = reason.code() == DisconnectReason::ClientOutdated.code();
         let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let kept = KeptPause {
             code: reason.code(),
@@ -68,6 +68,7 @@ impl Supervisor {
             let is_old = kept.refused.is_none() || kept.refused == version;
             let rest_ms = u64::try_from(rest_ms).ok().filter(|rest_ms| *rest_ms > 0 && is_old)?;
             let reason = DisconnectReason::from_login_code(kept.code);
+            let reason = self.shared.versions.specify(reason);
             is_kept(reason).then_some((reason, Duration::from_millis(rest_ms)))
         });
         let hurry = self.hurry.clone();

@@ -78,6 +78,10 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
         "WhatsApp tidak lagi menerima versi ini (405); versi lebih baru sedang dicari",
     ),
     (
+        "WhatsApp no longer accepts this version (405), which GERBANG_WHATSAPP_VERSION sets",
+        "WhatsApp tidak lagi menerima versi ini (405), yang diatur oleh GERBANG_WHATSAPP_VERSION",
+    ),
+    (
         "WhatsApp does not take this kind of client (409)",
         "WhatsApp tidak menerima jenis klien ini (409)",
     ),

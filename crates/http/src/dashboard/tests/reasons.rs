@@ -168,6 +168,7 @@ fn every_end_of_a_connection_has_words() {
         R::TemporarilyBanned(Some(90)),
         R::AccountLocked,
         R::ClientOutdated,
+        R::SetVersionOutdated,
         R::ClientRefused,
         R::LoginRefused(415),
         R::ServerFault(503),

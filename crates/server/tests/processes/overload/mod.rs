@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::support::env;
 use crate::support::gateway::Gateway;
+use crate::support::memory::peak_memory;
 use crate::support::simulator::Simulator;
 use bystander::{Bystander, Figures};
 use crowd::{Crowd, Tally};
@@ -68,11 +69,4 @@ async fn a_bystander_is_served_in_a_crowd() {
 fn report(before: &Figures, during: &Figures, tally: &Tally, memory: u64) {
     println!("calm: {before}");
     println!("crowd: {during}; gateway {} MB at most; {tally}", memory / 1_000_000);
-}
-
-/// The most memory that a process has had.
-fn peak_memory(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }

@@ -5,6 +5,7 @@ pub mod counters;
 pub mod database;
 pub mod env;
 pub mod gateway;
+pub mod memory;
 pub mod postgres;
 pub mod preload;
 pub mod process;
