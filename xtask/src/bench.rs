@@ -38,8 +38,8 @@ pub struct Options {
     /// The share of a core that each of several nodes is held to (0.35 without it)
     #[arg(long)]
     share: Option<f64>,
-    /// Only these parts, and nothing is written but target/bench.json: accept, postgres, scale, idle, pages, slow,
-    /// lists, archive, media, sessions, demo
+    /// Only these parts, which are printed; their JSON goes below the folder target, and docs stays as it is:
+    /// accept, postgres, scale, idle, pages, slow, lists, archive, media, sessions, demo
     only: Vec<String>,
 }
 
