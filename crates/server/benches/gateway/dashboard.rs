@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::Options;
-use crate::lists::{FEW, Filled, fill};
+use crate::filled::{Filled, fill};
+use crate::lists::FEW;
 use crate::numbers::{median, ms};
 use crate::report::Table;
 use crate::support::simulator::Simulator;
@@ -54,13 +55,13 @@ fn paths(device: &str) -> Vec<String> {
 /// Each page of a small and a large database in turns.
 pub async fn measure(options: &Options) -> Table {
     let simulator = Simulator::start().await;
-    let few = Browser::of(fill(&simulator, FEW).await);
-    let many = Browser::of(fill(&simulator, options.messages()).await);
+    let few = Browser::of(fill(&simulator, FEW, 1).await);
+    let many = Browser::of(fill(&simulator, options.messages(), 1).await);
     let title = format!("Pages of the dashboard: {} messages against {FEW}", options.messages());
     let columns = ["", "weight", "first byte, few", "first byte, many", "ratio", "target"];
     let mut table = Table::new(title, &columns);
-    let pages = paths(few.filled.device()).into_iter().zip(paths(many.filled.device()));
-    let device = many.filled.device();
+    let pages = paths(&few.filled.owner.device).into_iter().zip(paths(&many.filled.owner.device));
+    let device = &many.filled.owner.device;
     for (path, path_in_many) in pages {
         let weight = many.weight(&path_in_many).await;
         let mut times = [Vec::new(), Vec::new()];

@@ -2,19 +2,30 @@
 
 use std::process::Command;
 
-/// The date.
-pub fn today() -> String {
-    output("date", &["-u", "+%Y-%m-%d %H:%M UTC"])
+/// Where and when something is measured.
+pub struct Host {
+    /// The date and time.
+    pub at: String,
+    /// What is checked out.
+    pub commit: String,
+    /// Cores, processor, memory, kernel and load.
+    pub machine: String,
 }
 
-/// What is checked out.
-pub fn commit() -> String {
+impl Host {
+    /// As it is now.
+    pub fn now() -> Self {
+        let at = output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]);
+        Self { at, commit: commit(), machine: machine() }
+    }
+}
+
+fn commit() -> String {
     let commit = output("git", &["describe", "--always", "--dirty", "--abbrev=10"]);
     if commit.is_empty() { "unknown".to_owned() } else { commit }
 }
 
-/// Its cores, processor, memory and kernel.
-pub fn machine() -> String {
+fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let field = |file: &str, name: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();

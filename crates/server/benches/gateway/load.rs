@@ -27,6 +27,8 @@ pub struct Plan {
     pub run: String,
     /// What every request asks for.
     pub kind: Kind,
+    /// How often a connection asks; without it, as soon as it has the answer before.
+    pub every: Option<Duration>,
 }
 
 /// What a request asks for.
@@ -97,8 +99,9 @@ async fn one_connection(
     let mut stream = connect(&plan.address, connection).await;
     let mut latencies = Vec::with_capacity(100_000);
     let mut buffer = Vec::with_capacity(4096);
+    let began = Instant::now();
     for n in 0.. {
-        let before = Instant::now();
+        let before = plan.turn(began, connection, n).await;
         if before >= end {
             break;
         }
@@ -123,6 +126,19 @@ async fn connect(address: &str, connection: usize) -> TcpStream {
 }
 
 impl Plan {
+    /// Waits until a request is due. One that is late counts from when it was due, so that a server that stands
+    /// still is not asked the less for it.
+    async fn turn(&self, began: Instant, connection: usize, n: u64) -> Instant {
+        let Some(every) = self.every else { return Instant::now() };
+        let turns = n as f64 + connection as f64 / self.connections as f64;
+        let due = began + every.mul_f64(turns);
+        if due <= Instant::now() {
+            return due;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Instant::now()
+    }
+
     fn request(&self, connection: usize, n: u64) -> String {
         let Self { address, run, senders, .. } = self;
         let Sender { key, device } = &senders[connection % senders.len()];

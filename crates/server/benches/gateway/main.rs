@@ -5,11 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends its part")]
 
 mod accept;
+mod archive;
 mod bulk;
 mod dashboard;
 mod delivery;
+mod demo;
 mod devices;
 mod disk;
+mod filled;
 mod hello;
 mod history;
 mod host;
@@ -34,13 +37,14 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use futures_util::future::LocalBoxFuture;
 
-use report::{Outcome, Table};
+use host::Host;
+use report::{Measured, Outcome, Table};
 
 /// Longest time of one part.
 const PART_MAX: Duration = Duration::from_secs(1_800);
 
 /// What there is to measure.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 11] = [
     ("accept", |options| Box::pin(accept::measure(options))),
     ("postgres", |options| Box::pin(accept::measure_on_postgresql(options))),
     ("scale", |options| Box::pin(scale::measure(options))),
@@ -48,8 +52,10 @@ const PARTS: [(&str, Part); 9] = [
     ("pages", |options| Box::pin(pages::measure(options))),
     ("slow", |options| Box::pin(slow::measure(options))),
     ("lists", |options| Box::pin(lists::measure(options))),
+    ("archive", |options| Box::pin(archive::measure(options))),
     ("media", |options| Box::pin(media::measure(options))),
     ("sessions", |options| Box::pin(sessions(options))),
+    ("demo", |options| Box::pin(demo::measure(options))),
 ];
 
 type Part = fn(Options) -> LocalBoxFuture<'static, Vec<Table>>;
@@ -59,7 +65,9 @@ async fn sessions(options: Options) -> Vec<Table> {
     let mut tables = latency::measure().await;
     tables.extend(delivery::measure().await);
     tables.extend(history::measure().await);
-    tables.extend(devices::measure(options).await);
+    for count in options.devices() {
+        tables.push(devices::measure(count).await);
+    }
     tables
 }
 
@@ -80,12 +88,15 @@ struct Options {
     /// What the page says it was written by
     #[arg(long, default_value = "cargo xtask bench")]
     command: String,
-    /// Ten rounds, 1,000 devices, five million messages
+    /// How many seconds the demo's build took, from nothing
+    #[arg(long)]
+    demo_build: Option<u64>,
+    /// Ten rounds, 5,000 devices too, five million messages
     #[arg(long)]
     full: bool,
-    /// How many devices are connected to measure the memory of each
-    #[arg(long)]
-    devices: Option<u32>,
+    /// How many devices are connected to measure the memory of each; several numbers are measured one after another
+    #[arg(long, value_delimiter = ',')]
+    devices: Vec<u32>,
     /// Messages of the large database
     #[arg(long)]
     messages: Option<u32>,
@@ -119,8 +130,17 @@ impl Options {
         self.rounds.unwrap_or(if self.full { 10 } else { 3 })
     }
 
-    fn devices(&self) -> u32 {
-        self.devices.unwrap_or(if self.full { 1_000 } else { 100 })
+    /// One after another.
+    fn devices(&self) -> Vec<u32> {
+        if !self.devices.is_empty() {
+            return self.devices.clone();
+        }
+        if self.full { vec![1_000, 5_000] } else { vec![1_000] }
+    }
+
+    /// Devices that nodes share.
+    fn shared_devices(&self) -> u32 {
+        self.devices.first().copied().unwrap_or(if self.full { 1_000 } else { 100 })
     }
 
     fn messages(&self) -> u32 {
@@ -155,6 +175,7 @@ fn main() {
 }
 
 async fn measure(options: &Options) {
+    let host = Host::now();
     let began = Instant::now();
     let mut parts = Vec::new();
     for (name, part) in PARTS {
@@ -168,15 +189,16 @@ async fn measure(options: &Options) {
             Ok(tables) => tables.iter().for_each(|table| println!("\n{}", table.markdown())),
             Err(why) => println!("not measured: {why}"),
         }
-        println!("({name}: {} s)", start.elapsed().as_secs());
-        parts.push((name, outcome));
+        let took = start.elapsed();
+        println!("({name}: {} s)", took.as_secs());
+        parts.push(Measured { name, outcome, took });
     }
     println!("\nall parts: {} s", began.elapsed().as_secs());
     if let Some(path) = &options.write {
-        report::write(path, &report::page(&options.command, &parts));
+        report::write(path, &report::page(&options.command, &host, &parts));
     }
     if let Some(path) = &options.json {
-        report::write(path, &report::json(&options.command, &parts));
+        report::write(path, &report::json(&options.command, &host, &parts));
     }
 }
 

@@ -28,6 +28,7 @@ pub async fn measure(options: Options) -> Vec<Table> {
                 senders: vec![Sender { key: String::new(), device: String::new() }],
                 run: String::new(),
                 kind: Kind::Page(path),
+                every: None,
             };
             times.push(load::run(plan, 2).await.processor_time.as_secs_f64());
         }

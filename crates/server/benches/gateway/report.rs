@@ -1,10 +1,11 @@
 //! What was measured: tables that are printed as they come and written to a file at the end.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::host;
+use super::host::Host;
 
 /// One table, with what it says above and below.
 pub struct Table {
@@ -75,18 +76,32 @@ fn number_or_text(cell: &str) -> Value {
 /// What a part came to: its tables, or why it failed.
 pub type Outcome = Result<Vec<Table>, String>;
 
+/// A part that was measured, or was to be.
+pub struct Measured {
+    /// Its name.
+    pub name: &'static str,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub took: Duration,
+}
+
 /// Everything as one page.
-pub fn page(command: &str, parts: &[(&'static str, Outcome)]) -> String {
+pub fn page(command: &str, host: &Host, parts: &[Measured]) -> String {
+    let Host { at, commit, machine } = host;
+    let took: Vec<String> =
+        parts.iter().map(|part| format!("{} {} s", part.name, part.took.as_secs())).collect();
+    let all: Duration = parts.iter().map(|part| part.took).sum();
     let mut page = format!(
-        "# Benchmarks\n\nWritten by `{command}` on {}, commit {}, {}.\n\n\
+        "# Benchmarks\n\nWritten by `{command}` on {at}, commit {commit}, {machine}.\n\n\
          Absolute figures drift between machines and hours: what counts are the ratios, each measured \
          beside its reference in the same run, in turns, medians of the rounds. The load generator shares \
-         the cores with what it measures.\n",
-        host::today(),
-        host::commit(),
-        host::machine(),
+         the cores with what it measures. The same as JSON: [benchmarks.json](benchmarks.json). It took {} \
+         minutes without the builds: {}.\n",
+        all.as_secs().div_ceil(60),
+        took.join(", "),
     );
-    for (name, outcome) in parts {
+    for Measured { name, outcome, .. } in parts {
         match outcome {
             Ok(tables) => tables.iter().for_each(|table| {
                 page.push('\n');
@@ -99,18 +114,22 @@ pub fn page(command: &str, parts: &[(&'static str, Outcome)]) -> String {
 }
 
 /// Everything as JSON: each row an object of its columns.
-pub fn json(command: &str, parts: &[(&'static str, Outcome)]) -> String {
-    let part = |(name, outcome): &(&str, Outcome)| match outcome {
-        Ok(tables) => {
-            json!({ "part": name, "tables": tables.iter().map(Table::json).collect::<Vec<_>>() })
+pub fn json(command: &str, host: &Host, parts: &[Measured]) -> String {
+    let part = |Measured { name, outcome, took }: &Measured| {
+        let seconds = took.as_secs();
+        match outcome {
+            Ok(tables) => {
+                let tables = tables.iter().map(Table::json).collect::<Vec<_>>();
+                json!({ "part": name, "seconds": seconds, "tables": tables })
+            }
+            Err(why) => json!({ "part": name, "seconds": seconds, "not_measured": why }),
         }
-        Err(why) => json!({ "part": name, "not_measured": why }),
     };
     let all = json!({
         "command": command,
-        "at": host::today(),
-        "commit": host::commit(),
-        "machine": host::machine(),
+        "at": host.at,
+        "commit": host.commit,
+        "machine": host.machine,
         "parts": parts.iter().map(part).collect::<Vec<_>>(),
     });
     format!("{all:#}\n")

@@ -34,9 +34,9 @@ const TARGETS: [&str; 3] = ["reference", "1.6 ×", ""];
 /// What encrypts secrets, the same for all nodes.
 const SECRET_KEY: &str = "5c1f8d3a9b6e4072d1a8c35f7e9042b65c1f8d3a9b6e4072d1a8c35f7e9042b6";
 /// After this nothing of a start is still going on.
-const SETTLE: Duration = Duration::from_secs(5);
-/// How long idle devices are watched.
-const IDLE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long idle devices are watched: a keep-alive of each.
+const IDLE: Duration = Duration::from_secs(30);
 /// Cores of the database's machine in the model's examples.
 const DATABASE_CORES: [u32; 3] = [2, 8, 32];
 const COLUMNS: [&str; 8] = [
@@ -259,6 +259,7 @@ impl Nodes {
             senders: senders.to_vec(),
             run: format!("{name} at {}", node.address()),
             kind: Kind::Send,
+            every: None,
         };
         let plans: Vec<Plan> = self.nodes.iter().map(plan).collect();
         let before = children_time(self.postmaster);
@@ -337,7 +338,7 @@ fn model(points: &[Point]) -> Table {
 
 /// Devices that two nodes share.
 async fn devices(options: &Options) -> Table {
-    let count = options.devices();
+    let count = options.shared_devices();
     let mut all = Nodes::prepare().await;
     all.add().await;
     let account = all.nodes[0].operator().make_account("scale", "unlimited").await;
