@@ -14,8 +14,10 @@ use crate::timing::pause;
 
 /// How often old rows are deleted.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
-/// Most batches of messages that are archived at a time: the others wait for the next hour.
-const ARCHIVED_BATCHES_MAX: usize = 1_000;
+/// Most batches of messages that are archived by one clean-up.
+const ARCHIVED_BATCHES_MAX: usize = 100;
+/// A clean-up that has deleted as many rows may have left some behind: the next one follows at once.
+const MANY_ROWS: u64 = 10_000;
 /// How long delivered webhook events are kept.
 const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// How long webhook events that failed for good are kept.
@@ -36,19 +38,26 @@ pub(crate) async fn clean_up(context: Arc<EngineContext>) {
             Ok(files + messages + context.store().clean_up_deliveries(delivered, dead).await?)
         };
         let deleted: StoreResult<u64> = deleted.await;
-        match deleted {
+        match &deleted {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "deleted old rows"),
             Err(error) => tracing::warn!(%error, "cannot delete old rows yet"),
         }
+        let rest = rest_after(deleted.unwrap_or(0));
         tokio::select! {
-            () = pause(CLEAN_UP_EVERY) => {}
+            biased;
             _ = stop.wait_for(|is_stopping| *is_stopping) => return,
+            () = pause(rest) => {}
         }
     }
 }
 
-/// Deletes the messages from before `since`; how many there were.
+/// How long nothing is deleted after a clean-up that deleted so many rows.
+fn rest_after(deleted: u64) -> Duration {
+    if deleted < MANY_ROWS { CLEAN_UP_EVERY } else { Duration::ZERO }
+}
+
+/// Deletes messages from before `since`, not more than a clean-up takes; how many there were.
 async fn delete_messages(context: &EngineContext, since: Timestamp) -> StoreResult<u64> {
     let Some(archive) = context.archive() else {
         return context.store().delete_old_messages(since).await;
@@ -106,4 +115,17 @@ pub(crate) fn remove_archive(context: &Arc<EngineContext>, account: AccountId) {
             tracing::warn!(%account, %error, "cannot remove the archive of a deleted account yet");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_clean_up_leaves_behind_does_not_wait_an_hour() {
+        assert_eq!(rest_after(0), Duration::from_secs(3_600));
+        assert_eq!(rest_after(9_999), Duration::from_secs(3_600));
+        // The store deletes 100 batches of 1,000 at most.
+        assert_eq!(rest_after(100_000), Duration::ZERO);
+    }
 }

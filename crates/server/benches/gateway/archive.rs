@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde::Deserialize;
 
@@ -32,8 +32,6 @@ const RUN_S: u64 = 1;
 /// Longest time of a clean-up, in seconds.
 const CLEAN_UP_MAX_S: u64 = 900;
 const DAY_S: u32 = 86_400;
-/// What the gateway logs when a clean-up has ended.
-const ENDED: &str = "deleted old rows";
 
 /// How a load is spread.
 struct Rhythm {
@@ -111,46 +109,44 @@ async fn run(filled: &Filled) -> (Outcome, Outcome) {
     tokio::join!(sends, load::run(READS.plan(filled, page), RUN_S))
 }
 
-/// Restarts the gateway with this retention until nothing is left of what was old then; it is stopped afterwards.
-/// Also how long messages were leaving.
+/// Restarts the gateway with this retention, and waits until nothing is left of what was old then; it is stopped
+/// afterwards. Also how long messages were leaving.
 async fn clean_up(filled: &mut Filled, days: u32) -> (Served, Duration) {
-    let database = filled.database();
     let archive = filled.gateway.data_dir().join("archive");
     let days_kept = days.to_string();
     let settings = [
         ("GERBANG_MESSAGE_DAYS", days_kept.as_str()),
         ("GERBANG_ARCHIVE_DIR", archive.to_str().unwrap()),
-        ("RUST_LOG", "engine::cleanup=info"),
     ];
     let kept_since = now() - SignedDuration::from_hours(24 * i64::from(days));
-    let (mut served, mut took) = (Served::default(), Duration::ZERO);
     filled.gateway.process.stop().await;
-    let mut oldest = Messages::of(&database).oldest_ms;
-    while oldest < kept_since.as_millisecond() {
-        filled.gateway.restart_with(&settings).await;
-        took += serve_until_clean(filled, &mut served).await;
-        served.peak_mib = served.peak_mib.max(peak_mib(filled.gateway.process.id()));
-        filled.gateway.process.stop().await;
-        let before = std::mem::replace(&mut oldest, Messages::of(&database).oldest_ms);
-        assert!(oldest > before, "no message has left: {}", filled.gateway.process.output());
-    }
+    filled.gateway.restart_with(&settings).await;
+    let (mut served, took) = serve_until_clean(filled, kept_since).await;
+    served.peak_mib = peak_mib(filled.gateway.process.id());
+    filled.gateway.process.stop().await;
     (served, took)
 }
 
-/// Runs the load until the clean-up of this start has ended; returns how long it took.
-async fn serve_until_clean(filled: &Filled, served: &mut Served) -> Duration {
-    let start = Instant::now();
-    let process = &filled.gateway.process;
-    let end = until("the clean-up has ended", CLEAN_UP_MAX_S, async || {
-        process.output().contains(ENDED).then(|| start.elapsed())
+/// Runs the load until no message is left from before `kept_since`; returns how long it took, too.
+async fn serve_until_clean(filled: &Filled, kept_since: Timestamp) -> (Served, Duration) {
+    let (mut served, start) = (Served::default(), Instant::now());
+    let database = Connection::open(filled.database()).unwrap();
+    let end = until("the old messages have left", CLEAN_UP_MAX_S, async || {
+        (oldest_ms(&database) >= kept_since.as_millisecond()).then(|| start.elapsed())
     });
     tokio::pin!(end);
     loop {
         tokio::select! {
-            took = &mut end => return took,
+            took = &mut end => return (served, took),
             outcomes = run(filled) => served.add(outcomes),
         }
     }
+}
+
+/// When the oldest message was made.
+fn oldest_ms(database: &Connection) -> i64 {
+    let sql = "SELECT created_at FROM messages ORDER BY id LIMIT 1";
+    database.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 impl Served {
@@ -200,7 +196,6 @@ struct Messages {
     waiting: i64,
     count: u64,
     first_id: i64,
-    oldest_ms: i64,
 }
 
 impl Messages {
@@ -211,7 +206,6 @@ impl Messages {
             waiting: number("SELECT count(*) FROM outbox"),
             count: number("SELECT count(*) FROM messages").unsigned_abs(),
             first_id: number("SELECT min(id) FROM messages"),
-            oldest_ms: number("SELECT created_at FROM messages ORDER BY id LIMIT 1"),
         }
     }
 }
@@ -272,10 +266,7 @@ impl Archived {
         table.row(["size".into(), size, String::new()]);
         let each = format!("{:.0} bytes, of {:.0}", each(self.bytes), each(self.text_bytes));
         table.row(["each message, compressed".into(), each, String::new()]);
-        table.note(format!(
-            "Of {ACCOUNTS} accounts, whose messages are mixed. A clean-up begins at a start and each hour; where there is \
-             more than one takes, the gateway was restarted for the next."
-        ));
+        table.note(format!("Of {ACCOUNTS} accounts, whose messages are mixed."));
         table
     }
 }
