@@ -2,7 +2,7 @@
 //!
 //! Rounds of load end with a kill at a random moment: plain ones, some while WhatsApp's
 //! acknowledgements are lost or late (so that a message is on its way but not yet `sent` in our
-//! database), some while a new device is being linked, some with the simulator killed as well. In one test
+//! database), some while a new device is being linked (by QR, by code, with a passkey), some with the simulator killed as well. In one test
 //! the power fails as well: what was not synced is gone.
 //! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared, and the counters with the
 //! rows.
@@ -10,6 +10,7 @@
 mod incoming;
 pub mod ledger;
 pub mod load;
+mod pairing;
 mod scripted;
 
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::disk::Disk;
 use crate::support::api::Api;
@@ -28,6 +30,7 @@ use crate::support::wait::{moment, until};
 use crate::support::{counters, env};
 use ledger::Ledger;
 use load::Load;
+use pairing::{Means, listed};
 
 /// Devices that are linked from the start.
 const DEVICES: u64 = 3;
@@ -50,14 +53,21 @@ enum Round {
     /// Whatever WhatsApp sends comes late.
     AcksLate,
     /// A new device is being linked.
-    Linking,
+    Linking(Means),
     /// WhatsApp goes away too, before or after the gateway.
     SimulatorKilled,
 }
 
 impl Round {
-    const ALL: [Self; 5] =
-        [Self::Plain, Self::AcksLost, Self::AcksLate, Self::Linking, Self::SimulatorKilled];
+    const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::AcksLost,
+        Self::AcksLate,
+        Self::Linking(Means::Qr),
+        Self::SimulatorKilled,
+        Self::Linking(Means::Code),
+        Self::Linking(Means::Passkey),
+    ];
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +119,13 @@ pub struct Device {
     pub phone: String,
 }
 
+/// A device that is being linked.
+struct Linking {
+    means: Means,
+    device: Device,
+    attempt: JoinHandle<Option<()>>,
+}
+
 impl Crash {
     async fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_on(None, settings).await
@@ -154,7 +171,7 @@ impl Crash {
             self.let_phones_report(false).await;
         }
         let linking = match kind {
-            Round::Linking => Some(self.begin_linking().await),
+            Round::Linking(means) => Some(self.begin_linking(means).await),
             _ => None,
         };
         load.wait_for_acknowledged(self.random.random_range(ACKNOWLEDGED)).await;
@@ -172,6 +189,9 @@ impl Crash {
             }
         }
         self.gateway.process.kill().await;
+        if let Some(linking) = &linking {
+            linking.attempt.abort();
+        }
         self.ledger.add(load.end().await);
         if let Some(disk) = &mut self.disk {
             let data = self.gateway.data_dir().join("data");
@@ -187,9 +207,9 @@ impl Crash {
             self.wait_until_none_is("queued").await;
             self.let_phones_report(true).await;
         }
-        if let Some(device) = linking {
-            self.finish_linking(&device).await;
-            self.devices.push(device);
+        if let Some(linking) = linking {
+            linking.means.finish(&self.account, &self.simulator, &linking.device).await;
+            self.devices.push(linking.device);
         }
     }
 
@@ -209,43 +229,12 @@ impl Crash {
         }
     }
 
-    /// A phone scans the QR of a new device; how far that gets is up to the kill.
-    async fn begin_linking(&mut self) -> Device {
+    /// A new device is linked to a phone; how far that gets is up to the kill.
+    async fn begin_linking(&mut self, means: Means) -> Linking {
         let phone = sender(100 + self.round as u64);
-        let id = self.account.make_device(&phone).await;
-        let offer = self.account.post(&format!("/v1/devices/{id}/pair"), json!({})).await;
-        let qr = offer["qr"].as_str().unwrap().to_owned();
-        let control = self.simulator.control().clone();
-        let path = format!("/phones/{phone}/scan");
-        // It fails when the gateway dies first; that is the point.
-        tokio::spawn(async move {
-            let _ = control.try_call("POST", &path, Some(json!({ "qr": qr }))).await;
-        });
-        Device { id, phone }
-    }
-
-    /// However far it got: the device connects, or can be linked from the start.
-    async fn finish_linking(&mut self, device: &Device) {
-        until(format!("device {} is linked after the kill", device.id), 60, async || {
-            match self.account.status(&device.id).await.as_str() {
-                "connected" => Some(()),
-                "connecting" | "disconnected" => None,
-                _ => {
-                    self.link_again(device).await;
-                    None
-                }
-            }
-        })
-        .await;
-    }
-
-    async fn link_again(&self, device: &Device) {
-        let path = format!("/v1/devices/{}/pair", device.id);
-        // Refused when it has just been linked after all.
-        let reply = self.account.call("POST", &path, Some(json!({}))).await;
-        if let Some(qr) = reply.body["qr"].as_str() {
-            let _ = self.simulator.try_scan(&device.phone, qr).await;
-        }
+        let device = Device { id: self.account.make_device(&phone).await, phone };
+        let attempt = means.begin(&self.account, &self.simulator, &device);
+        Linking { means, device, attempt }
     }
 
     /// Waits until every message is read; those that never are will be findings.
@@ -268,9 +257,10 @@ impl Crash {
         }
     }
 
-    /// After all that, an ordinary message through each device is read.
+    /// After all that, an ordinary message through each device is read, and its phone lists it once.
     async fn still_works(&self) {
         for device in &self.devices {
+            assert_eq!(listed(&self.simulator, device).await, 1, "{}", device.phone);
             let to = load::recipient(load::RECIPIENTS);
             let body = json!({ "device": device.id, "to": to, "text": "after the kills" });
             let message = self.account.post("/v1/messages", body).await;
