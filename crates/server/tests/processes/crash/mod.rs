@@ -27,7 +27,7 @@ use crate::support::database::Database;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 use ledger::Ledger;
 use load::Load;
 use pairing::{Means, listed};
@@ -77,7 +77,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_sqlite() {
     while test.ledger.acknowledged.len() < 1_000 {
         test.rounds(1).await;
     }
-    test.finish().await;
+    test.finish("kills under load, SQLite").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
     let database = Database::create().await;
     let mut test = Crash::start(&[("GERBANG_DATABASE_URL", &database.url())]).await;
     test.rounds(if env::is_long() { 200 } else { 20 }).await;
-    test.finish().await;
+    test.finish("kills under load, PostgreSQL").await;
     database.drop().await;
 }
 
@@ -94,10 +94,9 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_power_fails() {
     let mut test = Crash::start_on(Some(Disk::new()), &[]).await;
     test.rounds(if env::is_long() { 100 } else { 10 }).await;
     let losses = &test.disk.as_ref().unwrap().losses;
-    println!("{losses}");
     assert!(losses.writes > 0, "no power failure came between a write and its sync");
     assert!(losses.safe_files > 0, "the disk has seen no file of the media store");
-    test.finish().await;
+    test.finish("power failures under load, SQLite").await;
 }
 
 struct Crash {
@@ -272,7 +271,7 @@ impl Crash {
         }
     }
 
-    async fn finish(mut self) {
+    async fn finish(mut self, what: &str) {
         for device in &self.devices {
             self.account.wait_for_status(&device.id, "connected").await;
         }
@@ -285,20 +284,22 @@ impl Crash {
         }
         let usage = self.account.get("/v1/usage").await;
         let findings = self.ledger.compare(&sent, &received, &inboxes, &usage);
-        println!("{}", self.ledger.summary());
-        println!(
-            "{} rows sent, {} received, {} on phones",
-            sent.len(),
-            received.len(),
-            inboxes.len()
-        );
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
         let repeated = inboxes.iter().filter(|row| row["copies"].as_u64() > Some(1)).count();
-        println!("{repeated} messages went over the wire more than once and were recognised");
         assert!(repeated > 0, "no kill came between WhatsApp's relay and our commit");
         self.still_works().await;
         assert!(self.gateway.process.stop().await.success());
         counters::agree(&self.gateway).await;
+        let losses = self.disk.map_or_else(String::new, |disk| format!("; {}", disk.losses));
+        let (rounds, acknowledged) = (self.round, self.ledger.summary());
+        let (rows, received) = (sent.len(), received.len());
+        figures::report(
+            what,
+            format_args!(
+                "{rounds} kills: {acknowledged}, {rows} rows sent and {received} received, lost 0, doubled 0; \
+                 {repeated} went out again and were recognised{losses}"
+            ),
+        );
     }
 }
 

@@ -20,7 +20,7 @@ use crate::support::database::Database;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 use authenticator::Authenticator;
 
 /// Longest wait for a step of a passkey, and between two looks.
@@ -179,9 +179,12 @@ async fn kills_while_pairing(database: &str, settings: &[(&str, &str)]) {
     assert!(test.gateway.process.stop().await.success());
     counters::agree(&test.gateway).await;
     let [qr, code, passkey] = again;
-    println!(
-        "{database}: {kills} kills while pairing by QR, {kills} by code, {kills} by passkey; paired again {qr}, \
-         {code} and {passkey} times, no device twice on its phone"
+    figures::report(
+        format_args!("kills while a device is paired, {database}"),
+        format_args!(
+            "{kills} by QR, by code and with a passkey; to be paired again {qr}, {code} and {passkey}; stuck 0, \
+             twice on a phone 0"
+        ),
     );
 }
 
