@@ -22,15 +22,16 @@
 enum { FDS = 65536 };
 /* The kinds of entries. */
 enum { WRITE = 'w', TRUNCATE = 't', SYNC = 's', DELETE = 'd', MAKE = 'm', RENAME = 'r' };
-/* The file of entries of the media store, whose data is a path in it; two, with a zero between, of a rename. */
+/* The file of entries of the media store, whose data is a path in the data directory; two, with a zero between, of
+ * a rename. */
 enum { MEDIA = 4 };
 
 static const char *const NAMES[] = { "gerbang.sqlite", "gerbang.sqlite-wal", "gerbang.sqlite-journal" };
-static const char MEDIA_DIR[] = "/data/media";
+static const char DATA_DIR[] = "/data", MEDIA_DIR[] = "/data/media";
 
 /* Which of NAMES a descriptor is, plus one. */
 static unsigned char file_of[FDS];
-/* Which path in the media store a descriptor is. */
+/* Which path of the media store, or the directory that it is in, a descriptor is. */
 static char *media_of[FDS];
 static int log_fd = -1;
 static volatile int64_t *space;
@@ -75,12 +76,13 @@ static unsigned char number_of(const char *path) {
     return 0;
 }
 
-/* A path in the media store, empty for itself; NULL of any other. */
+/* A path of the media store in the data directory, empty for that itself; NULL of any other. */
 static const char *inside_media(const char *path) {
-    const char *found = strstr(path, MEDIA_DIR);
-    if (!found) return NULL;
-    found += strlen(MEDIA_DIR);
-    return *found == '/' ? found + 1 : *found ? NULL : found;
+    const char *found = strstr(path, MEDIA_DIR), *end = path + strlen(path);
+    char after = found ? found[strlen(MEDIA_DIR)] : 0;
+    if (found && (after == 0 || after == '/')) return found + sizeof DATA_DIR;
+    size_t length = strlen(DATA_DIR);
+    return end - path >= (long)length && !strcmp(end - length, DATA_DIR) ? end : NULL;
 }
 
 static unsigned char tracked(int fd) {

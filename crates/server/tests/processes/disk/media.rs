@@ -12,9 +12,9 @@ use rand::rngs::StdRng;
 use super::SECTOR;
 
 /// What is in a folder of such a name is removed at each start.
-const DRAFTS: &str = ".drafts";
+const DRAFTS: &str = "media/.drafts";
 
-/// What is not safe, as the log says it.
+/// What is not safe, as the log says it; names in the data directory.
 #[derive(Default)]
 pub(super) struct MediaStore {
     /// Written since their last sync.
@@ -32,7 +32,7 @@ impl MediaStore {
         let (first, second) = text.split_once('\0').unwrap_or((text, ""));
         let path = PathBuf::from(first);
         match kind {
-            // The folder that the store is in is SQLite's as well, which syncs it.
+            // The data directory itself is the operator's to make.
             b'm' if first.is_empty() => {}
             b'm' => {
                 self.dirty.insert(path.clone());
@@ -78,13 +78,13 @@ impl MediaStore {
     }
 
     /// The power fails: what is not safe may be gone. How many files and folders lost their names or bytes.
-    pub(super) fn lose_power(&self, dir: &Path, random: &mut StdRng) -> usize {
+    pub(super) fn lose_power(&self, data: &Path, random: &mut StdRng) -> usize {
         let survival = random.random::<f64>();
         let is_draft = |name: &&PathBuf| name.to_string_lossy().starts_with(DRAFTS);
         let mut lost = 0;
         // Folders come before what is in them, which goes with them.
         for name in self.unsynced.iter().filter(|name| !is_draft(name)) {
-            let path = dir.join(name);
+            let path = data.join(name);
             if path.exists() && !random.random_bool(survival) {
                 let removed = match path.is_dir() {
                     true => fs::remove_dir_all(path),
@@ -95,7 +95,7 @@ impl MediaStore {
             }
         }
         for name in self.dirty.iter().filter(|name| !is_draft(name)) {
-            let path = dir.join(name);
+            let path = data.join(name);
             if path.is_file() {
                 lost += usize::from(tear(&path, survival, random));
             }
@@ -121,29 +121,31 @@ fn tear(path: &Path, survival: f64, random: &mut StdRng) -> bool {
 #[test]
 fn a_file_survives_once_it_and_every_folder_above_it_are_synced() {
     use rand::SeedableRng as _;
-    let steps: [(u8, &[u8]); 8] = [
+    let steps: [(u8, &[u8]); 10] = [
         (b'm', b""),
-        (b'm', b".drafts/x"),
-        (b'w', b".drafts/x"),
-        (b's', b".drafts/x"),
-        (b'm', b"1"),
-        (b'r', b".drafts/x\x001/k"),
-        (b's', b"1"),
+        (b'm', b"media"),
         (b's', b""),
+        (b'm', b"media/.drafts/x"),
+        (b's', b"media/.drafts/x"),
+        (b'm', b"media/1"),
+        (b'r', b"media/.drafts/x\x00media/1/k"),
+        (b's', b"media/1"),
+        (b's', b"media"),
+        (b'd', b"media/.drafts/y"),
     ];
     // What is left out, and whether the file is safe all the same.
-    for (missing, is_safe) in [(0, true), (3, false), (6, false), (7, false)] {
+    for (missing, is_safe) in [(2, false), (4, false), (7, false), (8, false), (9, true)] {
         let mut store = MediaStore::default();
         let done = steps.iter().enumerate().filter(|(n, _)| *n != missing);
         done.for_each(|(_, (kind, data))| store.apply(*kind, data));
         assert_eq!(store.safe(), usize::from(is_safe), "without step {missing}");
         let survives = |seed| {
-            let dir = tempfile::tempdir().unwrap();
-            fs::create_dir(dir.path().join("1")).unwrap();
-            fs::write(dir.path().join("1/k"), "bytes").unwrap();
-            let lost = store.lose_power(dir.path(), &mut StdRng::seed_from_u64(seed));
-            let left = fs::read(dir.path().join("1/k"));
-            let is_whole = left.is_ok_and(|bytes| bytes == b"bytes");
+            let data = tempfile::tempdir().unwrap();
+            let path = data.path().join("media/1/k");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "bytes").unwrap();
+            let lost = store.lose_power(data.path(), &mut StdRng::seed_from_u64(seed));
+            let is_whole = fs::read(path).is_ok_and(|bytes| bytes == b"bytes");
             assert_eq!(lost == 0, is_whole, "{lost} lost");
             is_whole
         };

@@ -17,7 +17,6 @@ use media::MediaStore;
 
 /// The SQLite files, in the order of `disk.c`; what comes after them is the media store.
 const FILES: [&str; 3] = ["gerbang.sqlite", "gerbang.sqlite-wal", "gerbang.sqlite-journal"];
-const MEDIA_DIR: &str = "media";
 /// Shared memory of the processes that use the database: it is gone after a power failure.
 const SHARED_MEMORY: &str = "gerbang.sqlite-shm";
 /// What a disk writes whole, or not at all.
@@ -146,7 +145,7 @@ impl Disk {
             }
         }
         self.losses.safe_files += media.safe();
-        self.losses.files += media.lose_power(&data.join(MEDIA_DIR), random);
+        self.losses.files += media.lose_power(data, random);
         let _ = std::fs::remove_file(data.join(SHARED_MEMORY));
         std::fs::write(self.path("log"), []).unwrap();
     }
