@@ -69,15 +69,19 @@ fn this_run(root: &Path, options: &Options) -> Result<table::Run> {
     let mut words = vec!["cargo xtask torture"];
     words.extend(options.only.iter().map(String::as_str));
     let when = shell::output(Command::new("date").args(["-u", "+%F %H:%M UTC"]))?;
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["describe", "--always", "--dirty", "--abbrev=10"]);
-    // There is none in an unpacked archive.
-    let commit = shell::output(&mut git).unwrap_or_else(|_| "unknown".to_owned());
-    Ok(table::Run {
-        command: words.join(" "),
-        when: when.trim().to_owned(),
-        commit: commit.trim().to_owned(),
-    })
+    // There is no repository in an unpacked archive.
+    let commit = commit(root).unwrap_or_else(|_| "unknown".to_owned());
+    Ok(table::Run { command: words.join(" "), when: when.trim().to_owned(), commit })
+}
+
+/// What is built. The page of the figures may have changed: the run before has written it.
+fn commit(root: &Path) -> Result<String> {
+    let git = |args: &[&str]| shell::output(Command::new("git").current_dir(root).args(args));
+    let commit = git(&["describe", "--always", "--abbrev=10"])?;
+    let others = format!(":!{}", table::PAGE);
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", &others])?;
+    let mark = if changed.is_empty() { "" } else { "-dirty" };
+    Ok(format!("{}{mark}", commit.trim()))
 }
 
 fn run_long(

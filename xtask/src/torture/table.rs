@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-const PAGE: &str = "docs/reliability.md";
-/// Where the table is.
+/// Where it is.
+pub(super) const PAGE: &str = "docs/reliability.md";
+/// What stands around it.
 const START: &str = "<!-- The figures, written by `cargo xtask torture`: -->\n";
 const END: &str = "<!-- The end of the figures. -->";
 const HEAD: &str =
