@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a device may take after a kill until it is connected.
 const PAIRED_MAX: Duration = Duration::from_secs(60);
 /// Every other kill comes when the phone lists the device, or so much later at most.
-const AFTER_LISTED_MS_MAX: u64 = 20;
+const AFTER_LISTED_MS_MAX: u64 = 5;
 
 /// How a device is paired.
 #[derive(Debug, Clone, Copy, PartialEq)]
