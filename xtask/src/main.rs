@@ -27,7 +27,7 @@ enum Command {
     Tidy,
     /// Measure: accept rate against a bare handler, memory, latency (release builds)
     Bench(bench::Options),
-    /// Run the tests of overload and crashes in their long forms (release build)
+    /// Run the tests of overload and crashes in their long forms (release build); writes their figures
     Torture(torture::Options),
     /// Make a tarball and a Debian package of the production binary
     Dist(dist::Options),

@@ -44,9 +44,13 @@ impl LocalBlobs {
     /// # Errors
     /// The directory cannot be used.
     pub fn open(dir: &Path, node: Option<&str>) -> Result<Self, BlobError> {
-        let drafts = dir.join(drafts_of(node));
+        let (drafts, is_new) = (dir.join(drafts_of(node)), !dir.exists());
         empty_drafts(&drafts).map_err(fault)?;
         let dir = dir.canonicalize().map_err(fault)?;
+        if is_new && let Some(above) = dir.parent() {
+            // Later syncs are of what is in it.
+            File::open(above).and_then(|above| above.sync_all()).map_err(fault)?;
+        }
         let files = LocalFileSystem::new_with_prefix(&dir).map_err(fault)?;
         Ok(Self { dir, drafts, files: Arc::new(files) })
     }

@@ -80,6 +80,7 @@ struct State {
     offer: Option<PairOffer>,
     rejects_passkeys: bool,
     settings: HashMap<DeviceId, ClientSettings>,
+    links: HashMap<DeviceId, LinkedNumber>,
     logout_takes: Duration,
     on_whatsapp: HashMap<PhoneNumber, bool>,
     groups: Vec<Group>,
@@ -110,6 +111,7 @@ impl ScriptedMessenger {
             offer: None,
             rejects_passkeys: false,
             settings: HashMap::new(),
+            links: HashMap::new(),
             logout_takes: Duration::ZERO,
             on_whatsapp: HashMap::new(),
             groups: Vec::new(),
@@ -181,6 +183,11 @@ impl ScriptedMessenger {
     /// What `pair` offers in place of a QR or a code.
     pub fn offers(&self, offer: PairOffer) {
         self.state().offer = Some(offer);
+    }
+
+    /// What a device's session says that it is linked to (by default nothing).
+    pub fn set_linked(&self, device: DeviceId, linked: LinkedNumber) {
+        self.state().links.insert(device, linked);
     }
 
     /// Whether WhatsApp accepts no passkey.
@@ -352,6 +359,10 @@ impl Messenger for ScriptedMessenger {
         });
         self.emit(device, MessengerEvent::Offer(offer));
         Ok(())
+    }
+
+    async fn linked(&self, device: DeviceId) -> Result<Option<LinkedNumber>> {
+        Ok(self.state().links.get(&device).cloned())
     }
 
     async fn give_passkey(&self, device: DeviceId, _: Assertion) -> Result<()> {

@@ -36,6 +36,7 @@ use crate::limits::{
     CLOSE_MAX, EVENTS_MAX, HISTORIES_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR,
     UPLOADS_MAX,
 };
+use crate::link::Link;
 use crate::network::Network;
 use crate::outage::Outage;
 use crate::receipts::SendBarrier;
@@ -177,6 +178,7 @@ impl Session {
         let line = online.line.clone();
         let sockets =
             WatchedFactory::new(sockets, line, attempt.clone(), barrier.clone(), leases, device);
+        let sockets = sockets.storing(Link::new(record.clone(), state.clone()));
 
         let is_linked = record.get_device_snapshot().pn.is_some();
         let runtime: Arc<dyn Runtime> =

@@ -138,7 +138,9 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::PictureUpdate(update) => group_changed(group_reports::picture(update)?),
         Event::IncomingCall(call) => Signal::Event(MessengerEvent::Call(calls::read(call)?)),
         Event::UndecryptableMessage(message) => Signal::Undecryptable(undecryptable(message)?),
-        Event::PairSuccess(success) => Signal::Paired(linked_number(success)),
+        Event::PairSuccess(success) => {
+            Signal::Paired(linked_number(&success.id, Some(&success.lid)))
+        }
         Event::LoggedOut(logged_out) if logged_out.on_connect => {
             Signal::Ending(Ending::from_failure(&logged_out.reason))
         }
@@ -260,11 +262,12 @@ fn translate_receipt(receipt: &events::Receipt, me: &Me) -> Option<MessengerEven
     Some(MessengerEvent::Receipt(ids, kind, at))
 }
 
-fn linked_number(success: &events::PairSuccess) -> LinkedNumber {
-    let lid = &success.lid;
+/// The number that a device is linked to, by the names that WhatsApp gave it.
+pub(crate) fn linked_number(pn: &Jid, lid: Option<&Jid>) -> LinkedNumber {
+    let lid = lid.filter(|lid| !lid.user.is_empty());
     LinkedNumber {
-        phone: PhoneNumber::from_digits(success.id.user.as_str()),
-        lid: (!lid.user.is_empty()).then(|| Lid::from_jid(lid.to_non_ad_string())),
+        phone: PhoneNumber::from_digits(pn.user.as_str()),
+        lid: lid.map(|lid| Lid::from_jid(lid.to_non_ad_string())),
     }
 }
 

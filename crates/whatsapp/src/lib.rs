@@ -52,6 +52,7 @@ mod inbound;
 mod incoming;
 mod known_names;
 mod limits;
+mod link;
 mod liveness;
 mod mentions;
 mod message_context;

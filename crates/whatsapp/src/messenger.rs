@@ -11,7 +11,7 @@ use domain::call::Call;
 use domain::chat::{ChatId, GroupId};
 use domain::client::{ClientSettings, ConnectedAs};
 use domain::content::Content;
-use domain::device::{Group, PairMethod};
+use domain::device::{Group, LinkedNumber, PairMethod};
 use domain::error::{Error, Result};
 use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{DeviceId, WhatsappId};
@@ -45,6 +45,7 @@ use crate::outgoing::{self, Surroundings};
 use crate::pairing::{Pairing, Purpose};
 use crate::passkey::Challenge;
 use crate::polls::poll_secret;
+use crate::storage::device::linked_number;
 use crate::timers::{self, TimerStore};
 use crate::upload::upload;
 use crate::writing::{NotWritten, Writer};
@@ -278,6 +279,10 @@ impl Messenger for WhatsappMessenger {
         self.shared.erase(device, &slot.online.awaited).await?;
         *pairing = Some(self.start(&slot, device, Purpose::Pair(method))?);
         Ok(())
+    }
+
+    async fn linked(&self, device: DeviceId) -> Result<Option<LinkedNumber>> {
+        Ok(linked_number(&*self.shared.sessions, device).await?)
     }
 
     async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<()> {

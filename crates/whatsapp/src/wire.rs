@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 
 use crate::limits::{CUT_MAX, HANDSHAKE_MAX};
+use crate::link::Link;
 use crate::receipts::SendBarrier;
 
 /// How far an attempt got.
@@ -74,6 +75,7 @@ pub(crate) struct WatchedFactory {
     barrier: Arc<SendBarrier>,
     leases: Arc<Leases>,
     device: DeviceId,
+    link: Option<Arc<Link>>,
 }
 
 impl WatchedFactory {
@@ -86,7 +88,12 @@ impl WatchedFactory {
         leases: Arc<Leases>,
         device: DeviceId,
     ) -> Self {
-        Self { sockets, line, attempt, barrier, leases, device }
+        Self { sockets, line, attempt, barrier, leases, device, link: None }
+    }
+
+    /// The sockets store a new link before they send anything more.
+    pub(crate) fn storing(self, link: Link) -> Self {
+        Self { link: Some(Arc::new(link)), ..self }
     }
 }
 
@@ -111,6 +118,7 @@ impl TransportFactory for WatchedFactory {
             barrier: self.barrier.clone(),
             leases: self.leases.clone(),
             device: self.device,
+            link: self.link.clone(),
             sent: AtomicU32::new(0),
             opened_at: Instant::now(),
         };
@@ -140,6 +148,7 @@ struct Watched {
     barrier: Arc<SendBarrier>,
     leases: Arc<Leases>,
     device: DeviceId,
+    link: Option<Arc<Link>>,
     sent: AtomicU32,
     opened_at: Instant,
 }
@@ -162,6 +171,9 @@ impl Transport for Watched {
         self.barrier.pass().await?;
         let may_send = self.leases.may_send(self.device, Instant::now().into_std());
         anyhow::ensure!(may_send, "another node may run this device by now");
+        if let Some(link) = &self.link {
+            link.store().await?;
+        }
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.socket.send(data).await
     }

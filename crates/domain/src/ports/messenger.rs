@@ -123,6 +123,8 @@ pub trait Messenger: Send + Sync {
     async fn connect_now(&self, device: DeviceId) -> Result<()>;
     /// Begins to link a device; offers come as events until it is linked or it fails.
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;
+    /// The number that a device is linked to as far as its session says.
+    async fn linked(&self, device: DeviceId) -> Result<Option<LinkedNumber>>;
     /// Answers the challenge of a device that is being linked; the code to compare comes as an offer.
     async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<()>;
     /// The code to compare is the same on the phone: finishes the link.

@@ -244,10 +244,7 @@ impl DeviceTask {
     /// The task has just begun: the device goes on where it was.
     pub(super) fn resume(&mut self) {
         match self.connection.status() {
-            Some(DeviceStatus::Pairing) => {
-                let status = self.connection.unpaired_status();
-                self.change(status, Some("the gateway was restarted while linking".into()), None);
-            }
+            Some(DeviceStatus::Pairing) => self.read_link(),
             Some(status)
                 if status.is_paired() && self.connection.banned_at(self.now()).is_some() =>
             {

@@ -6,7 +6,7 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-use domain::device::PairOffer;
+use domain::device::{LinkedNumber, PairOffer};
 use domain::error::Result;
 use domain::ids::{AccountId, MessageId};
 use domain::message::Message;
@@ -35,6 +35,8 @@ pub(super) enum Done {
     ConnectTurn(OwnedSemaphorePermit),
     /// The messenger was asked to connect.
     ConnectAsked(Result<()>),
+    /// The messenger has read which number the device is linked to.
+    LinkRead(Result<Option<LinkedNumber>>),
     /// WhatsApp was asked until when it takes no first contacts.
     RestrictionAsked(std::result::Result<Option<Timestamp>, SendError>),
     /// The messenger was asked to pair the device, for the n-th time.

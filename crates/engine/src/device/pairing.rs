@@ -1,5 +1,7 @@
 //! Pairing a device: asking WhatsApp for an offer, and showing it to those who wait for it.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use domain::device::{DeviceNotice, DeviceStatus, LinkedNumber, PairMethod, PairOffer};
@@ -281,9 +283,38 @@ impl DeviceTask {
 
     /// The phone has paired the device.
     pub(super) fn paired(&mut self, linked: LinkedNumber) {
-        if !self.pairing.end(|| Err(Error::Conflict("the device has just been paired"))) {
+        if self.pairing.end(|| Err(Error::Conflict("the device has just been paired"))) {
+            self.link(linked);
+        }
+    }
+
+    /// The gateway has ended while the device was being paired. The phone may have paired it all the same: the
+    /// session is stored before WhatsApp hears that the device has taken it, and its row after.
+    pub(super) fn read_link(&self) {
+        let (messenger, device) = (self.context.messenger().clone(), self.id);
+        self.begin(async move { Done::LinkRead(messenger.linked(device).await) });
+    }
+
+    /// Goes on with what the session says, unless another attempt has begun.
+    pub(super) fn link_read(&mut self, linked: Result<Option<LinkedNumber>>) {
+        let is_pairing = self.connection.status() == Some(DeviceStatus::Pairing);
+        if !is_pairing || self.pairing.is_running() || self.ending.is_some() {
             return;
         }
+        let linked = linked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read whether the device is linked");
+            None
+        });
+        let Some(linked) = linked else {
+            let status = self.connection.unpaired_status();
+            self.change(status, Some("the gateway was restarted while linking".into()), None);
+            return;
+        };
+        self.link(linked);
+        self.ask_to_connect(Duration::ZERO);
+    }
+
+    fn link(&mut self, linked: LinkedNumber) {
         if self.connection.phone().is_some_and(|before| *before != linked.phone) {
             self.take_arrivals();
             let now = self.now();

@@ -153,6 +153,7 @@ impl DeviceTask {
             Done::BanWaited => self.wait_for_ban(),
             Done::ConnectTurn(turn) => self.connect(turn),
             Done::ConnectAsked(result) => self.connect_asked(result),
+            Done::LinkRead(linked) => self.link_read(linked),
             Done::RestrictionAsked(answer) => self.restriction_asked(answer),
             Done::PairAsked(n, result) => self.pair_asked(n, result),
             Done::PasskeyGiven(result, reply) => self.passkey_given(result, reply),

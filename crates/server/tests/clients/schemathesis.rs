@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::env;
 use crate::support::gateway::OPERATOR_KEY;
+use crate::support::{env, figures};
 use crate::world::{OURS, World};
 
 /// Random requests for each call, beside those for each edge of its fields; of another seed in the long form.
@@ -29,32 +29,34 @@ async fn our_own_api() {
     let world = World::start().await;
     // Streams do not end.
     let others = format!("{OPERATORS}|/events$");
-    try_api(&world, None, &["--exclude-path-regex", &others]).await;
+    try_api(&world, "our API", None, &["--exclude-path-regex", &others]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_calls() {
     let world = World::start().await;
-    try_api(&world, None, &["--include-path-regex", OPERATORS]).await;
+    try_api(&world, "the operator's calls", None, &["--include-path-regex", OPERATORS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_dialect() {
     for dialect in http_api::dialects::names() {
         let world = World::start().await;
-        try_api(&world, Some(dialect), &["--exclude-path-regex", LOGOUTS]).await;
+        try_api(&world, dialect, Some(dialect), &["--exclude-path-regex", LOGOUTS]).await;
         // Refusals alone would prove little.
         let sent = world.account.all("/v1/messages?direction=out").await;
         // One was asked for before.
         assert!(sent.len() > 1, "no send of {dialect} was accepted");
         let document = document(Some(dialect), &world.url()).await;
         if document["paths"].as_object().unwrap().keys().any(|path| path.ends_with("/disconnect")) {
-            try_api(&world, Some(dialect), &["--include-path-regex", LOGOUTS]).await;
+            let what = format!("{dialect}'s logout");
+            try_api(&world, &what, Some(dialect), &["--include-path-regex", LOGOUTS]).await;
         }
     }
 }
 
-async fn try_api(world: &World, dialect: Option<&str>, filter: &[&str]) {
+/// `what` names the figures.
+async fn try_api(world: &World, what: &str, dialect: Option<&str>, filter: &[&str]) {
     let folder = TempDir::new().unwrap();
     let mut document = document(dialect, &world.url()).await;
     add_examples(&mut document, &examples(world));
@@ -77,7 +79,12 @@ async fn try_api(world: &World, dialect: Option<&str>, filter: &[&str]) {
     let output = output.expect("no schemathesis: run `cargo xtask test python`");
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}: {report}", dialect.unwrap_or("/v1"));
-    assert!(report.contains(" generated"), "it has tried nothing: {report}");
+    let generated = report.lines().find(|line| line.contains(" generated"));
+    let generated = generated.unwrap_or_else(|| panic!("it has tried nothing: {report}"));
+    figures::report(
+        format_args!("random requests, {what}"),
+        format_args!("{}; answered with 5xx 0", generated.trim()),
+    );
 }
 
 /// What `gerbang openapi` prints.

@@ -14,7 +14,10 @@ async fn a_number_is_linked_by_qr() {
     world.messenger.pair(device, PairMethod::Qr).await.unwrap();
     let qr = world.qr(device).await;
     world.sim.scan(OURS, &qr).await;
+    // The phone lists it: a crash could come now.
+    let stored = world.messenger.linked(device).await.unwrap().unwrap();
     let linked = world.paired(device).await;
+    assert_eq!(stored, linked);
     assert_eq!(linked.phone.as_str(), OURS);
     assert!(linked.lid.unwrap().as_str().ends_with("@lid"));
     world.connected(device).await;

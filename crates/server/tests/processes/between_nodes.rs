@@ -194,7 +194,8 @@ async fn races_for_quotas_keys_and_limits_have_one_winner_over_two_nodes() {
     let pair = Pair::start(&[]).await;
     let operator = pair.one.operator();
     let nodes = [&pair.one, &pair.two];
-    races::check(nodes, &pair.simulator, if env::is_long() { 100 } else { 3 }).await;
+    let rounds = if env::is_long() { 100 } else { 3 };
+    races::check("races, two nodes", nodes, &pair.simulator, rounds).await;
     operator.put("/v1/plans/slow", json!({ "requests_per_minute": 100 })).await;
     let one = operator.make_account("limits", "slow").await;
     let nodes = [one.clone(), pair.at_two(&one)];

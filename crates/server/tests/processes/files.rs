@@ -18,7 +18,7 @@ use crate::support::gateway::Gateway;
 use crate::support::receiver::Receiver;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 
 const OURS: &str = "628119000002";
 const BUDI: &str = "6281290000001";
@@ -302,17 +302,17 @@ async fn files_wait_for_room_on_the_disk_and_messages_do_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_is_lost_by_a_gateway_that_is_killed_on_sqlite() {
-    no_file_is_lost(&[]).await;
+    no_file_is_lost("SQLite", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_is_lost_by_a_gateway_that_is_killed_on_postgresql() {
     let database = Database::create().await;
-    no_file_is_lost(&[("GERBANG_DATABASE_URL", &database.url())]).await;
+    no_file_is_lost("PostgreSQL", &[("GERBANG_DATABASE_URL", &database.url())]).await;
     database.drop().await;
 }
 
-async fn no_file_is_lost(settings: &[(&str, &str)]) {
+async fn no_file_is_lost(database: &str, settings: &[(&str, &str)]) {
     let simulator = Simulator::start().await;
     let mut gateway = Gateway::start(&simulator, settings).await;
     let operator = gateway.operator();
@@ -353,11 +353,14 @@ async fn no_file_is_lost(settings: &[(&str, &str)]) {
         assert!(answer.bytes().await.unwrap() == bytes(n, 20_000 + n), "{n}");
     }
     assert_eq!(blobs(&gateway.data_dir().join("data/media")), files, "one file each, and no other");
-    println!("{files} files, {} kills, lost 0", kills.len());
     counters::agree(&gateway).await;
     let id = account.get("/v1/me").await["account"]["id"].clone();
     operator.call("DELETE", &format!("/v1/accounts/{id}"), None).await.ok();
     assert_eq!(blobs(&gateway.data_dir().join("data/media")), 0, "erased with their account");
+    figures::report(
+        format_args!("kills while files come in, {database}"),
+        format_args!("{} kills, {files} files, lost 0", kills.len()),
+    );
 }
 
 /// The files below a directory.

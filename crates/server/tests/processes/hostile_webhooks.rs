@@ -8,11 +8,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::Receiver;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
+use crate::support::{env, figures};
 
 const HARMED: &str = "628110000778";
 const NEIGHBOUR: &str = "628110000779";
@@ -110,7 +110,8 @@ async fn receivers_that_do_harm_delay_no_one_else() {
     let receiver = Receiver::start(0).await;
     neighbour.post("/v1/webhooks", json!({ "url": receiver.url("/") })).await;
     let mut slowest = Duration::ZERO;
-    for n in 0..if env::is_long() { 1_000 } else { 50 } {
+    let events = if env::is_long() { 1_000 } else { 50 };
+    for n in 0..events {
         let from = person(n % CHATS);
         simulator.send(&from, HARMED, &format!("to the harmed one {n}")).await;
         let text = format!("to the neighbour {n}.");
@@ -129,6 +130,9 @@ async fn receivers_that_do_harm_delay_no_one_else() {
         println!("{harm:?}: {count} connections");
         assert!(count > 0, "{harm:?} was never posted to");
     }
-    println!("the neighbour's events took {slowest:?} at most");
     assert!(gateway.process.stop().await.success());
+    figures::report(
+        "webhooks beside receivers that do harm",
+        format_args!("{events} events of a neighbour, each after {slowest:.1?} at most"),
+    );
 }

@@ -14,7 +14,7 @@ use crate::support::gateway::Gateway;
 use crate::support::postgres::OwnPostgres;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 
 const SHOP: &str = "6281100000001";
 const CUSTOMER: &str = "6281200000001";
@@ -71,9 +71,12 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
         (received["data"].as_array()?.len() == crashes).then_some(())
     })
     .await;
-    println!("{crashes} crashes of the database, lost 0, back after {slowest:?} at most");
     assert!(gateway.process.stop().await.success());
     counters::agree(&gateway).await;
+    figures::report(
+        "crashes of PostgreSQL",
+        format_args!("{crashes} crashes, lost 0, back after {slowest:.1?} at most"),
+    );
 }
 
 /// How long the gateway may take when its connections to the database fall silent, in seconds: it waits for
@@ -132,6 +135,10 @@ async fn connections_to_the_database_that_fall_silent_are_left() {
         tokio::time::timeout(Duration::from_secs(5), sent).await.ok().flatten()
     })
     .await;
-    println!("back {:?} after the connections fell silent", silent_at.elapsed());
+    let back = silent_at.elapsed();
     load.abort();
+    figures::report(
+        "connections to PostgreSQL that fall silent",
+        format_args!("back after {back:.1?}"),
+    );
 }

@@ -13,7 +13,7 @@ use crate::support::database::Database;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 
 const CUSTOMER: &str = "6281200000005";
 const FOR_QUOTA: usize = 200;
@@ -38,8 +38,8 @@ async fn race(
     join_all(asked.into_iter().map(send)).await
 }
 
-/// So many races of each kind, over two nodes, which may be the same.
-pub async fn check(nodes: [&Gateway; 2], simulator: &Simulator, rounds: usize) {
+/// So many races of each kind, over two nodes, which may be the same; `what` names their figures.
+pub async fn check(what: &str, nodes: [&Gateway; 2], simulator: &Simulator, rounds: usize) {
     let (operator, mut random) = (nodes[0].operator(), StdRng::seed_from_u64(env::seed()));
     // A month's quota that grows by one before each race.
     let one = operator.make_account("quota", "unlimited").await;
@@ -75,8 +75,11 @@ pub async fn check(nodes: [&Gateway; 2], simulator: &Simulator, rounds: usize) {
     let rows = one.all(&format!("/v1/messages?device={device}")).await;
     let texts: BTreeSet<&str> = rows.iter().filter_map(|row| row["text"].as_str()).collect();
     assert_eq!((rows.len(), texts.len()), (rounds, rounds), "one row for each key");
-    println!(
-        "{rounds} races of {FOR_QUOTA} for a quota and of {FOR_KEY} with a key: one winner each"
+    figures::report(
+        what,
+        format_args!(
+            "{rounds} of {FOR_QUOTA} for the last message of a quota and of {FOR_KEY} with one key: one winner each"
+        ),
     );
 }
 
@@ -89,22 +92,22 @@ async fn wait_for_plan(nodes: &[Api; 2], name: &str) {
     }
 }
 
-async fn on_one_node(settings: &[(&str, &str)]) {
+async fn on_one_node(what: &str, settings: &[(&str, &str)]) {
     let simulator = Simulator::start().await;
     let gateway = Gateway::start(&simulator, settings).await;
     let rounds = if env::is_long() { LONG_QUOTA_ROUNDS } else { ROUNDS };
-    check([&gateway, &gateway], &simulator, rounds).await;
+    check(what, [&gateway, &gateway], &simulator, rounds).await;
     counters::agree(&gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn races_have_one_winner_on_sqlite() {
-    on_one_node(&[]).await;
+    on_one_node("races, SQLite", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn races_have_one_winner_on_postgresql() {
     let database = Database::create().await;
-    on_one_node(&[("GERBANG_DATABASE_URL", &database.url())]).await;
+    on_one_node("races, PostgreSQL", &[("GERBANG_DATABASE_URL", &database.url())]).await;
     database.drop().await;
 }

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::support::api::Api;
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::{Hook, Receiver};
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
+use crate::support::{env, figures};
 
 const CHATS: u64 = 12;
 /// What has to arrive as it was written.
@@ -86,10 +86,18 @@ async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_again_
     for path in ["/gerbang", "/wachat"] {
         assert_in_order(&hooks, path);
     }
-    println!("{} deaths of the receiver, {} events, each at least once", deaths(), expected.len());
     let inbox = simulator.inbox(&person(0)).await;
     assert_eq!(inbox.len(), messages());
     assert!(inbox.iter().all(|row| row["text"].as_str().unwrap().ends_with(HARD)), "{inbox:?}");
+    let kills = if env::is_long() { messages() - 1 } else { 1 };
+    figures::report(
+        "webhooks",
+        format_args!(
+            "{} deaths of the receiver, {kills} of the gateway: {} events at least once, in the order of their chats",
+            deaths(),
+            expected.len()
+        ),
+    );
 }
 
 /// The ids of the events that have to come: each incoming message, each step of each sent one.

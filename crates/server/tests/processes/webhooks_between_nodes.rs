@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::between_nodes::Pair;
 use crate::support::api::Api;
+use crate::support::figures;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::Receiver;
 use crate::support::wait::until;
@@ -44,8 +45,11 @@ async fn each_delivery_is_posted_once_and_none_is_lost_with_the_node_that_posts(
     }
     wait_for(other, &receiver, &expected).await;
     let doubled = self::doubled(&receiver);
-    println!("{} messages, {} events came twice after the kill", 2 * MESSAGES, doubled.len());
     pair.end().await;
+    figures::report(
+        "webhooks, the node that posts is killed",
+        format_args!("{} events, lost 0, {} twice after the kill", 2 * MESSAGES, doubled.len()),
+    );
 }
 
 /// Which of the nodes posts to the only webhook.

@@ -1,11 +1,15 @@
 //! The device's own record: its keys, its number, its counters. One JSON blob.
 
 use async_trait::async_trait;
+use domain::device::LinkedNumber;
+use domain::ids::DeviceId;
+use domain::ports::{ProtocolStore, StoreResult};
 use wacore::store::Device;
 use wacore::store::error::Result;
 use wacore::store::traits::DeviceStore;
 
-use super::{DeviceState, to_json};
+use super::{DeviceState, from_json, to_json};
+use crate::events;
 
 const DEVICE: &str = "device";
 /// The only key of its space.
@@ -32,4 +36,18 @@ impl DeviceStore for DeviceState {
         }
         Ok(1)
     }
+}
+
+/// The number that a device is linked to by its stored record; `None` also when that cannot be read.
+pub(crate) async fn linked_number(
+    sessions: &dyn ProtocolStore,
+    device: DeviceId,
+) -> StoreResult<Option<LinkedNumber>> {
+    let stored = sessions.protocol_get(device, DEVICE, SELF).await?;
+    let record = stored.and_then(|bytes| from_json::<Device>(&bytes).ok());
+    let linked = record.as_ref().and_then(|record| {
+        let pn = record.pn.as_ref()?;
+        Some(events::linked_number(pn, record.lid.as_ref()))
+    });
+    Ok(linked)
 }

@@ -14,7 +14,7 @@
 //!   tasks work on one device at once.
 
 mod app_sync;
-mod device;
+pub(crate) mod device;
 mod protocol;
 pub(crate) mod secrets;
 mod signal;

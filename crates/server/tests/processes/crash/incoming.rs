@@ -12,7 +12,7 @@ use crate::support::database::Database;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 
 const OURS: &str = "628119000001";
 const MESSAGES: usize = 100;
@@ -23,17 +23,17 @@ const WRITERS: usize = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_that_comes_in_is_one_row_on_sqlite() {
-    every_message_is_one_row(&[]).await;
+    every_message_is_one_row("SQLite", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_that_comes_in_is_one_row_on_postgresql() {
     let database = Database::create().await;
-    every_message_is_one_row(&[("GERBANG_DATABASE_URL", &database.url())]).await;
+    every_message_is_one_row("PostgreSQL", &[("GERBANG_DATABASE_URL", &database.url())]).await;
     database.drop().await;
 }
 
-async fn every_message_is_one_row(settings: &[(&str, &str)]) {
+async fn every_message_is_one_row(database: &str, settings: &[(&str, &str)]) {
     let mut random = StdRng::seed_from_u64(env::seed());
     let simulator = Simulator::start().await;
     let mut gateway = Gateway::start(&simulator, settings).await;
@@ -65,6 +65,12 @@ async fn every_message_is_one_row(settings: &[(&str, &str)]) {
     assert_eq!(struck, (CORRUPTED + UNAVAILABLE) as u64, "each fault strikes once");
     assert!(gateway.process.stop().await.success());
     counters::agree(&gateway).await;
+    figures::report(
+        format_args!("kills while messages come in, {database}"),
+        format_args!(
+            "{KILLS} kills, {MESSAGES} messages, {struck} of them unreadable at first: one row each"
+        ),
+    );
 }
 
 /// How many rows there are of each text.

@@ -2,7 +2,7 @@
 //!
 //! Rounds of load end with a kill at a random moment: plain ones, some while WhatsApp's
 //! acknowledgements are lost or late (so that a message is on its way but not yet `sent` in our
-//! database), some while a new device is being linked, some with the simulator killed as well. In one test
+//! database), some while a new device is being linked (by QR, by code, with a passkey), some with the simulator killed as well. In one test
 //! the power fails as well: what was not synced is gone.
 //! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared, and the counters with the
 //! rows.
@@ -10,6 +10,7 @@
 mod incoming;
 pub mod ledger;
 pub mod load;
+mod pairing;
 mod scripted;
 
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::disk::Disk;
 use crate::support::api::Api;
@@ -25,9 +27,10 @@ use crate::support::database::Database;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 use ledger::Ledger;
 use load::Load;
+use pairing::{Means, listed};
 
 /// Devices that are linked from the start.
 const DEVICES: u64 = 3;
@@ -50,14 +53,21 @@ enum Round {
     /// Whatever WhatsApp sends comes late.
     AcksLate,
     /// A new device is being linked.
-    Linking,
+    Linking(Means),
     /// WhatsApp goes away too, before or after the gateway.
     SimulatorKilled,
 }
 
 impl Round {
-    const ALL: [Self; 5] =
-        [Self::Plain, Self::AcksLost, Self::AcksLate, Self::Linking, Self::SimulatorKilled];
+    const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::AcksLost,
+        Self::AcksLate,
+        Self::Linking(Means::Qr),
+        Self::SimulatorKilled,
+        Self::Linking(Means::Code),
+        Self::Linking(Means::Passkey),
+    ];
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +77,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_sqlite() {
     while test.ledger.acknowledged.len() < 1_000 {
         test.rounds(1).await;
     }
-    test.finish().await;
+    test.finish("kills under load, SQLite").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +85,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
     let database = Database::create().await;
     let mut test = Crash::start(&[("GERBANG_DATABASE_URL", &database.url())]).await;
     test.rounds(if env::is_long() { 200 } else { 20 }).await;
-    test.finish().await;
+    test.finish("kills under load, PostgreSQL").await;
     database.drop().await;
 }
 
@@ -83,9 +93,10 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
 async fn nothing_acknowledged_is_lost_or_doubled_when_the_power_fails() {
     let mut test = Crash::start_on(Some(Disk::new()), &[]).await;
     test.rounds(if env::is_long() { 100 } else { 10 }).await;
-    println!("{} writes were lost", test.writes_lost);
-    assert!(test.writes_lost > 0, "no power failure came between a write and its sync");
-    test.finish().await;
+    let losses = &test.disk.as_ref().unwrap().losses;
+    assert!(losses.writes > 0, "no power failure came between a write and its sync");
+    assert!(losses.safe_files > 0, "the disk has seen no file of the media store");
+    test.finish("power failures under load, SQLite").await;
 }
 
 struct Crash {
@@ -98,7 +109,6 @@ struct Crash {
     round: usize,
     /// Under the gateway, when the power fails with each kill.
     disk: Option<Disk>,
-    writes_lost: usize,
 }
 
 /// A device, and the number it is linked to.
@@ -106,6 +116,13 @@ struct Crash {
 pub struct Device {
     pub id: String,
     pub phone: String,
+}
+
+/// A device that is being linked.
+struct Linking {
+    means: Means,
+    device: Device,
+    attempt: JoinHandle<Option<()>>,
 }
 
 impl Crash {
@@ -126,8 +143,7 @@ impl Crash {
             devices.push(Device { id, phone });
         }
         let ledger = Ledger::default();
-        let (round, writes_lost) = (0, 0);
-        Self { random, simulator, gateway, account, devices, ledger, round, disk, writes_lost }
+        Self { random, simulator, gateway, account, devices, ledger, round: 0, disk }
     }
 
     async fn rounds(&mut self, count: usize) {
@@ -154,7 +170,7 @@ impl Crash {
             self.let_phones_report(false).await;
         }
         let linking = match kind {
-            Round::Linking => Some(self.begin_linking().await),
+            Round::Linking(means) => Some(self.begin_linking(means).await),
             _ => None,
         };
         load.wait_for_acknowledged(self.random.random_range(ACKNOWLEDGED)).await;
@@ -172,10 +188,13 @@ impl Crash {
             }
         }
         self.gateway.process.kill().await;
+        if let Some(linking) = &linking {
+            linking.attempt.abort();
+        }
         self.ledger.add(load.end().await);
         if let Some(disk) = &mut self.disk {
             let data = self.gateway.data_dir().join("data");
-            self.writes_lost += disk.lose_power(&data, &mut self.random);
+            disk.lose_power(&data, &mut self.random);
         }
         match kind {
             Round::SimulatorKilled => self.simulator.restart().await,
@@ -187,9 +206,9 @@ impl Crash {
             self.wait_until_none_is("queued").await;
             self.let_phones_report(true).await;
         }
-        if let Some(device) = linking {
-            self.finish_linking(&device).await;
-            self.devices.push(device);
+        if let Some(linking) = linking {
+            linking.means.finish(&self.account, &self.simulator, &linking.device).await;
+            self.devices.push(linking.device);
         }
     }
 
@@ -209,43 +228,12 @@ impl Crash {
         }
     }
 
-    /// A phone scans the QR of a new device; how far that gets is up to the kill.
-    async fn begin_linking(&mut self) -> Device {
+    /// A new device is linked to a phone; how far that gets is up to the kill.
+    async fn begin_linking(&mut self, means: Means) -> Linking {
         let phone = sender(100 + self.round as u64);
-        let id = self.account.make_device(&phone).await;
-        let offer = self.account.post(&format!("/v1/devices/{id}/pair"), json!({})).await;
-        let qr = offer["qr"].as_str().unwrap().to_owned();
-        let control = self.simulator.control().clone();
-        let path = format!("/phones/{phone}/scan");
-        // It fails when the gateway dies first; that is the point.
-        tokio::spawn(async move {
-            let _ = control.try_call("POST", &path, Some(json!({ "qr": qr }))).await;
-        });
-        Device { id, phone }
-    }
-
-    /// However far it got: the device connects, or can be linked from the start.
-    async fn finish_linking(&mut self, device: &Device) {
-        until(format!("device {} is linked after the kill", device.id), 60, async || {
-            match self.account.status(&device.id).await.as_str() {
-                "connected" => Some(()),
-                "connecting" | "disconnected" => None,
-                _ => {
-                    self.link_again(device).await;
-                    None
-                }
-            }
-        })
-        .await;
-    }
-
-    async fn link_again(&self, device: &Device) {
-        let path = format!("/v1/devices/{}/pair", device.id);
-        // Refused when it has just been linked after all.
-        let reply = self.account.call("POST", &path, Some(json!({}))).await;
-        if let Some(qr) = reply.body["qr"].as_str() {
-            let _ = self.simulator.try_scan(&device.phone, qr).await;
-        }
+        let device = Device { id: self.account.make_device(&phone).await, phone };
+        let attempt = means.begin(&self.account, &self.simulator, &device);
+        Linking { means, device, attempt }
     }
 
     /// Waits until every message is read; those that never are will be findings.
@@ -268,9 +256,10 @@ impl Crash {
         }
     }
 
-    /// After all that, an ordinary message through each device is read.
+    /// After all that, an ordinary message through each device is read, and its phone lists it once.
     async fn still_works(&self) {
         for device in &self.devices {
+            assert_eq!(listed(&self.simulator, device).await, 1, "{}", device.phone);
             let to = load::recipient(load::RECIPIENTS);
             let body = json!({ "device": device.id, "to": to, "text": "after the kills" });
             let message = self.account.post("/v1/messages", body).await;
@@ -282,7 +271,7 @@ impl Crash {
         }
     }
 
-    async fn finish(mut self) {
+    async fn finish(mut self, what: &str) {
         for device in &self.devices {
             self.account.wait_for_status(&device.id, "connected").await;
         }
@@ -295,20 +284,22 @@ impl Crash {
         }
         let usage = self.account.get("/v1/usage").await;
         let findings = self.ledger.compare(&sent, &received, &inboxes, &usage);
-        println!("{}", self.ledger.summary());
-        println!(
-            "{} rows sent, {} received, {} on phones",
-            sent.len(),
-            received.len(),
-            inboxes.len()
-        );
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
         let repeated = inboxes.iter().filter(|row| row["copies"].as_u64() > Some(1)).count();
-        println!("{repeated} messages went over the wire more than once and were recognised");
         assert!(repeated > 0, "no kill came between WhatsApp's relay and our commit");
         self.still_works().await;
         assert!(self.gateway.process.stop().await.success());
         counters::agree(&self.gateway).await;
+        let losses = self.disk.map_or_else(String::new, |disk| format!("; {}", disk.losses));
+        let (rounds, acknowledged) = (self.round, self.ledger.summary());
+        let (rows, received) = (sent.len(), received.len());
+        figures::report(
+            what,
+            format_args!(
+                "{rounds} kills: {acknowledged}, {rows} rows sent and {received} received, lost 0, doubled 0; \
+                 {repeated} went out again and were recognised{losses}"
+            ),
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use crate::support::api::Api;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 
 const SHOP: &str = "6281100000001";
 const CUSTOMER: &str = "6281200000001";
@@ -59,13 +59,17 @@ async fn a_full_disk_is_clean() {
         accepted.push(text);
     }
     assert!(refused >= points, "a full disk refused {refused} sends at {points} points");
-    println!(
-        "{points} points: {} accepted, {refused} refused, ready after {slowest:?} at most",
-        accepted.len()
-    );
+    let count = accepted.len();
     everything_arrives(&account, &simulator, accepted, points).await;
     assert!(gateway.process.stop().await.success());
     counters::agree(&gateway).await;
+    figures::report(
+        "a full disk",
+        format_args!(
+            "{points} points: {count} accepted and on their phone once, {refused} refused with 503; ready after \
+             {slowest:.1?} at most"
+        ),
+    );
 }
 
 /// Whether it was accepted; refused only as it should be.

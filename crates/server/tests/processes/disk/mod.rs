@@ -1,9 +1,11 @@
-//! The disk under the gateway's SQLite files, as a library that is preloaded into it (`disk.c`): it may be
-//! full, and when the power fails it loses what was not synced.
+//! The disk under the gateway's SQLite files and its media store, as a library that is preloaded into it (`disk.c`):
+//! it may be full, and when the power fails it loses what was not synced.
 
 mod full;
+mod media;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rand::RngExt as _;
@@ -11,8 +13,9 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 
 use crate::support::preload;
+use media::MediaStore;
 
-/// The files it knows, in the order of `disk.c`.
+/// The SQLite files, in the order of `disk.c`; what comes after them is the media store.
 const FILES: [&str; 3] = ["gerbang.sqlite", "gerbang.sqlite-wal", "gerbang.sqlite-journal"];
 /// Shared memory of the processes that use the database: it is gone after a power failure.
 const SHARED_MEMORY: &str = "gerbang.sqlite-shm";
@@ -25,9 +28,37 @@ pub struct Disk {
     settings: Vec<(String, String)>,
     /// What was on it when the log began.
     base: HashMap<&'static str, Vec<u8>>,
+    /// What its power failures have done so far.
+    pub losses: Losses,
 }
 
-/// An entry of the log.
+/// What power failures have done.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// Writes to the SQLite files that were lost, whole or in part.
+    pub writes: usize,
+    /// Files and folders of the media store that were lost, or whose bytes were.
+    pub files: usize,
+    /// Files of the media store that no power failure could take any more.
+    pub safe_files: usize,
+}
+
+impl fmt::Display for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { writes, files, safe_files } = self;
+        write!(f, "{writes} writes and {files} files were lost, {safe_files} files were safe")
+    }
+}
+
+/// An entry of the log as it is there: its kind and file, and what they are of.
+struct Record<'a> {
+    kind: u8,
+    file: usize,
+    offset: usize,
+    data: &'a [u8],
+}
+
+/// An entry of a SQLite file.
 enum Entry<'a> {
     Write { offset: usize, data: &'a [u8] },
     Truncate { length: usize },
@@ -50,7 +81,7 @@ impl Disk {
             setting("DISK_LOG", &log),
             setting("DISK_SPACE", &space),
         ];
-        let disk = Self { dir, settings, base: HashMap::new() };
+        let disk = Self { dir, settings, base: HashMap::new(), losses: Losses::default() };
         std::fs::write(&space, (-1_i64).to_ne_bytes()).unwrap();
         std::fs::write(&log, []).unwrap();
         disk
@@ -88,19 +119,22 @@ impl Disk {
     }
 
     /// The power fails: of what was written since the last sync, any part may be gone. The gateway must
-    /// have been killed. How many writes were lost.
-    pub fn lose_power(&mut self, data: &Path, random: &mut StdRng) -> usize {
+    /// have been killed.
+    pub fn lose_power(&mut self, data: &Path, random: &mut StdRng) {
         let log = std::fs::read(self.path("log")).unwrap();
         let mut entries: BTreeMap<usize, Vec<Entry<'_>>> = BTreeMap::new();
+        let mut media = MediaStore::default();
         let mut rest = &log[..];
-        while let Some((file, entry)) = take_entry(&mut rest) {
-            entries.entry(file).or_default().push(entry);
+        while let Some(record) = take_record(&mut rest) {
+            match record.file < FILES.len() {
+                true => entries.entry(record.file).or_default().push(Entry::of(&record)),
+                false => media.apply(record.kind, record.data),
+            }
         }
-        let mut lost = 0;
         for (file, entries) in entries {
             let before = self.base.remove(FILES[file]);
             let (after, count) = surviving(before, &entries, random);
-            lost += count;
+            self.losses.writes += count;
             let path = data.join(FILES[file]);
             match after {
                 Some(content) => {
@@ -110,28 +144,35 @@ impl Disk {
                 None => drop(std::fs::remove_file(path)),
             }
         }
+        self.losses.safe_files += media.safe();
+        self.losses.files += media.lose_power(data, random);
         let _ = std::fs::remove_file(data.join(SHARED_MEMORY));
         std::fs::write(self.path("log"), []).unwrap();
-        lost
     }
 }
 
 /// Takes an entry off the log: kind, file, two empty bytes, length, offset, data.
-fn take_entry<'a>(rest: &mut &'a [u8]) -> Option<(usize, Entry<'a>)> {
+fn take_record<'a>(rest: &mut &'a [u8]) -> Option<Record<'a>> {
     let (head, data) = rest.split_first_chunk::<16>()?;
     let length = u32::from_ne_bytes(head[4..8].try_into().unwrap()) as usize;
     let offset = u64::from_ne_bytes(head[8..16].try_into().unwrap()) as usize;
     // The last one may be cut off by the kill.
     let data = data.get(..length)?;
     *rest = &rest[16 + length..];
-    let entry = match head[0] {
-        b'w' => Entry::Write { offset, data },
-        b't' => Entry::Truncate { length: offset },
-        b's' => Entry::Sync,
-        b'd' => Entry::Delete,
-        other => panic!("an entry of kind {other}"),
-    };
-    Some((usize::from(head[1]) - 1, entry))
+    Some(Record { kind: head[0], file: usize::from(head[1]) - 1, offset, data })
+}
+
+impl<'a> Entry<'a> {
+    fn of(record: &Record<'a>) -> Self {
+        let Record { offset, data, .. } = *record;
+        match record.kind {
+            b'w' => Self::Write { offset, data },
+            b't' => Self::Truncate { length: offset },
+            b's' => Self::Sync,
+            b'd' => Self::Delete,
+            other => panic!("an entry of kind {other}"),
+        }
+    }
 }
 
 /// A file after a power failure, and how many writes to it were lost, whole or in part.

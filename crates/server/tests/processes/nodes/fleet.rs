@@ -1,6 +1,7 @@
 //! The nodes, their devices, and what was sent through them.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::support::database::Database;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
-use crate::support::{counters, env};
+use crate::support::{counters, env, figures};
 
 use super::watch::Watch;
 
@@ -160,7 +161,8 @@ impl Fleet {
 
     /// Sends through one node.
     pub fn load(&self, node: usize, round: usize) -> Load {
-        Load::paced(&self.account(node), &self.devices, round, env::seed(), LOAD_PAUSE)
+        let seed = env::seed().wrapping_add(round as u64);
+        Load::paced(&self.account(node), &self.devices, round, seed, LOAD_PAUSE)
     }
 
     /// People write to all devices.
@@ -240,8 +242,8 @@ impl Fleet {
         self.simulator.counter("logins").await
     }
 
-    /// Compares what was acknowledged with the rows and the phones.
-    pub async fn finish(mut self) {
+    /// Compares what was acknowledged with the rows and the phones, and reports the figures of the test.
+    pub async fn finish(mut self, what: &str, seen: impl Display) {
         let account = self.account(0);
         let deadline = Instant::now() + SETTLE_TIME_MAX;
         for state in ["scheduled", "queued", "sent", "delivered"] {
@@ -271,12 +273,16 @@ impl Fleet {
             "month": { "used": sent.len() },
         });
         let findings = self.ledger.compare(&sent, &received, &inboxes, &usage);
-        println!("{}, {} on phones", self.ledger.summary(), inboxes.len());
         let stale = self.simulator.counter("messages_stale").await;
         assert_eq!(stale, 0, "messages of an owner after those of the next one");
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
         counters::agree_at(&self.database_url()).await;
+        let sends = self.ledger.summary();
         self.end().await;
+        figures::report(
+            what,
+            format_args!("{seen}; {sends}, lost 0, doubled 0, sent by a former owner 0"),
+        );
     }
 
     /// Stops everything.

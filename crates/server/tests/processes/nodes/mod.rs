@@ -30,8 +30,9 @@ const OFFLINE_S_MAX: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_devices_of_a_killed_node_are_taken_over() {
-    let mut fleet = Fleet::start(2).await;
-    for round in 0..if env::is_long() { 50 } else { 2 } {
+    let (mut fleet, mut slowest) = (Fleet::start(2).await, Duration::ZERO);
+    let rounds = if env::is_long() { 50 } else { 2 };
+    for round in 0..rounds {
         let owner = fleet.owner().await;
         let other = fleet.other_than(owner);
         let load = fleet.load(other, round);
@@ -41,18 +42,25 @@ async fn the_devices_of_a_killed_node_are_taken_over() {
         fleet.nodes[owner].process.kill().await;
         let killed_at = Instant::now();
         fleet.wait_until_taken_over(other, &before).await;
+        slowest = slowest.max(killed_at.elapsed());
         println!("round {round}: taken over after {:?}", killed_at.elapsed());
         fleet.wait_until_all_send(other).await;
         fleet.ledger.add(load.end().await);
         fleet.nodes[owner].restart().await;
     }
-    fleet.finish().await;
+    fleet
+        .finish(
+            "a node that is killed",
+            format!("{rounds} rounds, taken over after {slowest:.1?} at most"),
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_node_sends_nothing_when_it_goes_on() {
-    let mut fleet = Fleet::start(2).await;
-    for round in 0..if env::is_long() { 50 } else { 2 } {
+    let (mut fleet, mut slowest) = (Fleet::start(2).await, Duration::ZERO);
+    let rounds = if env::is_long() { 50 } else { 2 };
+    for round in 0..rounds {
         let owner = fleet.owner().await;
         let other = fleet.other_than(owner);
         let load = fleet.load(other, round);
@@ -61,6 +69,7 @@ async fn a_frozen_node_sends_nothing_when_it_goes_on() {
         fleet.nodes[owner].process.signal("STOP").await;
         let frozen_at = Instant::now();
         fleet.wait_until_taken_over(other, &before).await;
+        slowest = slowest.max(frozen_at.elapsed());
         println!("round {round}: taken over after {:?}", frozen_at.elapsed());
         fleet.people_write(round).await;
         moment(FROZEN_FOR.saturating_sub(frozen_at.elapsed())).await;
@@ -77,7 +86,12 @@ async fn a_frozen_node_sends_nothing_when_it_goes_on() {
         assert_eq!(fleet.logins().await, logins, "the frozen node has connected a device");
         fleet.ledger.add(load.end().await);
     }
-    fleet.finish().await;
+    fleet
+        .finish(
+            "a node that is frozen for twice its lease",
+            format!("{rounds} rounds, taken over after {slowest:.1?} at most"),
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,11 +106,10 @@ async fn a_node_that_is_stopped_hands_its_devices_over() {
     assert!(stopped.success());
     fleet.wait_until_all_send(other).await;
     let seen = watch.end().await;
-    println!("{seen}");
     seen.check(Duration::from_secs(OFFLINE_S_MAX));
     fleet.ledger.add(load.end().await);
     fleet.nodes[owner].restart().await;
-    fleet.finish().await;
+    fleet.finish("a node that is stopped", seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,10 +127,9 @@ async fn a_node_is_given_its_share_while_messages_go_on() {
     .await;
     fleet.wait_until_all_send(other).await;
     let seen = watch.end().await;
-    println!("{seen}");
     seen.check(Duration::from_secs(OFFLINE_S_MAX));
     fleet.ledger.add(load.end().await);
-    fleet.finish().await;
+    fleet.finish("a node that is given its share", seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +164,7 @@ async fn an_operator_lists_and_drains_nodes() {
     admin(&fleet, &["remove", &id]).await.ok();
     assert!(line(&admin(&fleet, &[]).await.ok()).is_none());
     fleet.nodes[owner].restart().await;
-    fleet.finish().await;
+    fleet.finish("a node that is drained", "1 round").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

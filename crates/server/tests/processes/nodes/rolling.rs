@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fleet::Fleet;
+use super::watch::Seen;
 use super::{ACKNOWLEDGED, OFFLINE_S_MAX};
 use crate::support::env;
 use crate::support::wait::until;
@@ -11,8 +12,9 @@ const NODES: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_fails_no_request() {
-    let mut fleet = Fleet::start(NODES).await;
-    for round in 0..if env::is_long() { 10 } else { 1 } {
+    let (mut fleet, mut all_seen) = (Fleet::start(NODES).await, Seen::default());
+    let rounds = if env::is_long() { 10 } else { 1 };
+    for round in 0..rounds {
         for node in 0..NODES {
             // A reverse proxy sends requests to those that run.
             let other = fleet.other_than(node);
@@ -31,7 +33,9 @@ async fn a_rolling_restart_fails_no_request() {
             let seen = watch.end().await;
             println!("round {round}, node {node}: {seen}");
             seen.check(Duration::from_secs(OFFLINE_S_MAX));
+            all_seen = all_seen.and(seen);
         }
     }
-    fleet.finish().await;
+    let seen = format!("{rounds} rounds of {NODES} nodes, a device {all_seen}");
+    fleet.finish("rolling restarts", seen).await;
 }

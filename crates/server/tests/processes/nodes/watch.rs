@@ -49,6 +49,16 @@ impl Watch {
 }
 
 impl Seen {
+    /// What was seen at two times as one.
+    pub fn and(self, later: Self) -> Self {
+        Self {
+            offline: self.offline.max(later.offline),
+            hops: self.hops + later.hops,
+            again: self.again + later.again,
+            wrong: [self.wrong, later.wrong].concat(),
+        }
+    }
+
     /// # Panics
     /// When a device was offline longer than that, or a request failed otherwise than with "try again".
     pub fn check(&self, offline_max: Duration) {

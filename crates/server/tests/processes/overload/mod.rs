@@ -13,12 +13,12 @@ mod crowd;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::memory::peak_memory;
 use crate::support::simulator::Simulator;
-use bystander::{Bystander, Figures};
-use crowd::{Crowd, Tally};
+use crate::support::{env, figures};
+use bystander::Bystander;
+use crowd::Crowd;
 
 /// How long the bystander is measured without and with the crowd.
 const CALM: Duration = Duration::from_secs(5);
@@ -50,7 +50,8 @@ async fn a_bystander_is_served_in_a_crowd() {
     let during = bystander.measure(storm).await;
     let tally = crowd.end().await;
     let memory = peak_memory(gateway.process.id());
-    report(&before, &during, &tally, memory);
+    println!("calm: {before}");
+    println!("crowd: {during}; {tally}");
 
     bystander.assert_all_arrived().await;
     greedy.assert_all_kept(&tally).await;
@@ -63,10 +64,15 @@ async fn a_bystander_is_served_in_a_crowd() {
     assert!(during.max <= ANSWER_MAX, "an answer took {:?}", during.max);
     assert!(memory <= MEMORY_BYTES_MAX, "{memory} bytes of memory");
     assert!(gateway.process.stop().await.success());
-}
-
-/// The figures as a row of the table in `docs/reliability.md`.
-fn report(before: &Figures, during: &Figures, tally: &Tally, memory: u64) {
-    println!("calm: {before}");
-    println!("crowd: {during}; gateway {} MB at most; {tally}", memory / 1_000_000);
+    figures::report(
+        "a crowd at the door",
+        format_args!(
+            "p99 {:.1?} in the crowd, {:.1?} without it; an answer {:.0?} at most, /healthz {:.0?}; {} MB at most",
+            during.p99,
+            before.p99,
+            during.max,
+            during.health_max,
+            memory / 1_000_000
+        ),
+    );
 }

@@ -1,6 +1,8 @@
 //! The environment variables that `cargo xtask test` sets.
 
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// A setting that must be there.
 ///
@@ -37,12 +39,13 @@ pub fn production_binary() -> PathBuf {
     path
 }
 
-/// `GERBANG_TEST_SEED`, or a new one; printed, so that a failure can be repeated.
+/// `GERBANG_TEST_SEED`, or a new one, the same for all tests of a run; printed, so that a failure can be repeated.
 pub fn seed() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    let fresh = || std::hash::RandomState::new().build_hasher().finish();
-    let seed = optional("GERBANG_TEST_SEED")
-        .map_or_else(fresh, |text| text.parse().expect("GERBANG_TEST_SEED must be a number"));
-    println!("GERBANG_TEST_SEED={seed}");
-    seed
+    static SEED: LazyLock<u64> = LazyLock::new(|| {
+        let fresh = || std::hash::RandomState::new().build_hasher().finish();
+        let given = optional("GERBANG_TEST_SEED");
+        given.map_or_else(fresh, |text| text.parse().expect("GERBANG_TEST_SEED must be a number"))
+    });
+    println!("GERBANG_TEST_SEED={}", *SEED);
+    *SEED
 }

@@ -4,6 +4,7 @@ pub mod api;
 pub mod counters;
 pub mod database;
 pub mod env;
+pub mod figures;
 pub mod gateway;
 pub mod memory;
 pub mod postgres;

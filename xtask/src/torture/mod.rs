@@ -1,7 +1,10 @@
 //! `cargo xtask torture`: the long forms of the tests of processes, with the release profile, one at a
-//! time, and the other tests of what `docs/reliability.md` promises. It has their figures.
+//! time, and the other tests of what `docs/reliability.md` promises. Their figures are written there as they come.
+
+mod table;
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -36,7 +39,7 @@ const OTHERS: [(&str, &[&str], &[&str]); 3] = [
     ),
 ];
 
-/// Runs them. Their figures are on the output.
+/// Runs them, all of them also when one fails.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let database = Cluster::start(&[])?;
     let is_other = |name: &str| OTHERS.iter().any(|(other, ..)| *other == name);
@@ -44,27 +47,55 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         [] => PROCESSES.to_vec(),
         only => only.iter().map(String::as_str).filter(|name| !is_other(name)).collect(),
     };
-    let url = database.url();
+    let (run, url) = (this_run(root, options)?, database.url());
+    let mut outcomes = Vec::new();
     if !names.is_empty() {
         let processes = ["--package", "gerbang", "--features", "simulator", "--test", "processes"];
-        run_long(root, url, &processes, &names)?;
+        outcomes.push(run_long(root, &run, url, &processes, &names));
     }
     for (name, which, tests) in OTHERS {
         if options.only.is_empty() || options.only.iter().any(|only| only == name) {
             if name == "inputs" {
                 packages::bring_python_tools(root)?;
             }
-            run_long(root, url, which, tests)?;
+            outcomes.push(run_long(root, &run, url, which, tests));
         }
     }
-    Ok(())
+    outcomes.into_iter().collect()
 }
 
-fn run_long(root: &Path, database: &str, which: &[&str], names: &[&str]) -> Result<()> {
+/// What the figures are of.
+fn this_run(root: &Path, options: &Options) -> Result<table::Run> {
+    let mut words = vec!["cargo xtask torture"];
+    words.extend(options.only.iter().map(String::as_str));
+    let when = shell::output(Command::new("date").args(["-u", "+%F %H:%M UTC"]))?;
+    // There is no repository in an unpacked archive.
+    let commit = commit(root).unwrap_or_else(|_| "unknown".to_owned());
+    Ok(table::Run { command: words.join(" "), when: when.trim().to_owned(), commit })
+}
+
+/// What is built. The page of the figures may have changed: the run before has written it.
+fn commit(root: &Path) -> Result<String> {
+    let git = |args: &[&str]| shell::output(Command::new("git").current_dir(root).args(args));
+    let commit = git(&["describe", "--always", "--abbrev=10"])?;
+    let others = format!(":!{}", table::PAGE);
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", &others])?;
+    let mark = if changed.is_empty() { "" } else { "-dirty" };
+    Ok(format!("{}{mark}", commit.trim()))
+}
+
+fn run_long(
+    root: &Path,
+    run: &table::Run,
+    database: &str,
+    which: &[&str],
+    names: &[&str],
+) -> Result<()> {
     let mut cargo = shell::cargo(root);
     cargo.args(["test", "--release"]).args(which);
     cargo.args(["--", "--nocapture", "--test-threads", "1"]).args(names);
     cargo.env("GERBANG_TEST_LONG", "1").env("GERBANG_TEST_POSTGRES_URL", database);
     cargo.env("GERBANG_TEST_SCHEMATHESIS", packages::schemathesis(root));
-    shell::run(&mut cargo)
+    let mut reader = table::Reader::default();
+    shell::run_and_read(&mut cargo, |line| reader.read(root, run, line))
 }
