@@ -1,5 +1,7 @@
 //! Backups of a gateway that runs, and what is restored from them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -238,7 +240,9 @@ async fn on_postgresql_the_media_is_kept_and_pg_dump_is_named() {
     let key = key_of(&gateway);
     let data = TempDir::new().unwrap();
     std::fs::create_dir_all(data.path().join("data")).unwrap();
-    std::fs::write(data.path().join("data/secret.key"), key).unwrap();
+    let kept_key = data.path().join("data/secret.key");
+    std::fs::write(&kept_key, key).unwrap();
+    std::fs::set_permissions(&kept_key, Permissions::from_mode(0o600)).unwrap();
     // The database stands for one that pg_restore has filled.
     let settings = [("GERBANG_DATABASE_URL", url.as_str())];
     let restore = ["restore", backup.to_str().unwrap()];
