@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use domain::ids::{AccountId, MessageId};
 use domain::ports::{ArchiveError, MessageArchive, StoreResult};
@@ -12,10 +13,11 @@ use crate::context::EngineContext;
 use crate::incoming_files;
 use crate::timing::pause;
 
-/// How often old rows are deleted.
+/// How often old rows are deleted, and at most how often the media store is swept.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
-/// Most batches of messages that are archived by one clean-up.
-const ARCHIVED_BATCHES_MAX: usize = 100;
+/// Most messages that are archived by one clean-up, and one batch more. Many more than [`MANY_ROWS`], whatever the
+/// size of a batch: then what is left does not wait.
+const ARCHIVED_ROWS_MAX: u64 = 100_000;
 /// A clean-up that has deleted as many rows may have left some behind: the next one follows at once.
 const MANY_ROWS: u64 = 10_000;
 /// How long delivered webhook events are kept.
@@ -26,7 +28,9 @@ const DEAD_LETTERS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Deletes old messages, deliveries and idempotency keys, until the gateway stops.
 pub(crate) async fn clean_up(context: Arc<EngineContext>) {
     let mut stop = context.stopping();
+    let mut swept_at = None;
     loop {
+        let began = Instant::now();
         let now = context.now();
         let since = now.saturating_sub(context.messages_kept()).unwrap_or(Timestamp::MIN);
         let deleted = async {
@@ -34,7 +38,11 @@ pub(crate) async fn clean_up(context: Arc<EngineContext>) {
                 + context.store().clean_up(now, since).await?;
             let delivered = now.saturating_sub(DELIVERIES_KEPT).unwrap_or(Timestamp::MIN);
             let dead = now.saturating_sub(DEAD_LETTERS_KEPT).unwrap_or(Timestamp::MIN);
-            let files = incoming_files::clean_up(&context).await?;
+            let files = incoming_files::end_old(&context).await?;
+            if is_sweep_due(swept_at) {
+                incoming_files::sweep(&context).await?;
+                swept_at = Some(began);
+            }
             Ok(files + messages + context.store().clean_up_deliveries(delivered, dead).await?)
         };
         let deleted: StoreResult<u64> = deleted.await;
@@ -57,6 +65,11 @@ fn rest_after(deleted: u64) -> Duration {
     if deleted < MANY_ROWS { CLEAN_UP_EVERY } else { Duration::ZERO }
 }
 
+/// Whether to look through the media store: all of it, so not after every clean-up of many.
+fn is_sweep_due(swept_at: Option<Instant>) -> bool {
+    swept_at.is_none_or(|at| at.elapsed() >= CLEAN_UP_EVERY)
+}
+
 /// Deletes messages from before `since`, not more than a clean-up takes; how many there were.
 async fn delete_messages(context: &EngineContext, since: Timestamp) -> StoreResult<u64> {
     let Some(archive) = context.archive() else {
@@ -66,7 +79,7 @@ async fn delete_messages(context: &EngineContext, since: Timestamp) -> StoreResu
         tracing::warn!(%error, "cannot remove the archives of deleted accounts yet");
     }
     let mut rows = 0;
-    for _ in 0..ARCHIVED_BATCHES_MAX {
+    while rows < ARCHIVED_ROWS_MAX {
         let old = context.store().old_messages(since).await?;
         if old.is_empty() {
             break;
@@ -81,8 +94,12 @@ async fn delete_messages(context: &EngineContext, since: Timestamp) -> StoreResu
                 break;
             }
         }
-        rows += context.store().delete_messages(&ids).await?;
+        let deleted = context.store().delete_messages(&ids).await?;
         archive.settle();
+        rows += deleted;
+        if deleted == 0 {
+            break;
+        }
     }
     Ok(rows)
 }
@@ -127,5 +144,14 @@ mod tests {
         assert_eq!(rest_after(9_999), Duration::from_secs(3_600));
         // The store deletes 100 batches of 1,000 at most.
         assert_eq!(rest_after(100_000), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_media_store_is_swept_once_an_hour_however_often_rows_are_deleted() {
+        assert!(is_sweep_due(None));
+        let swept_at = Some(Instant::now());
+        assert!(!is_sweep_due(swept_at));
+        tokio::time::advance(CLEAN_UP_EVERY).await;
+        assert!(is_sweep_due(swept_at));
     }
 }

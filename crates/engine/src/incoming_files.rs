@@ -313,8 +313,8 @@ pub(crate) async fn erase_device(context: &EngineContext, account: AccountId, de
     }
 }
 
-/// Ends and removes files whose time is over, and removes what no row names.
-pub(crate) async fn clean_up(context: &EngineContext) -> StoreResult<u64> {
+/// Ends and removes files whose time is over; how many there were.
+pub(crate) async fn end_old(context: &EngineContext) -> StoreResult<u64> {
     let limits = context.file_limits();
     let before = context.now().saturating_sub(limits.kept).unwrap_or(Timestamp::MIN);
     let mut ended = 0;
@@ -326,7 +326,6 @@ pub(crate) async fn clean_up(context: &EngineContext) -> StoreResult<u64> {
         ended += u64::try_from(expired.len()).unwrap_or(u64::MAX);
         delete_blobs(context, &expired).await;
     }
-    sweep(context).await?;
     Ok(ended)
 }
 
@@ -340,7 +339,7 @@ async fn delete_blobs(context: &EngineContext, files: &[IncomingFile]) {
 
 /// Removes files that no row names: of deleted accounts, of attempts that a crash has cut off, and of requests
 /// that were not accepted.
-async fn sweep(context: &EngineContext) -> StoreResult<()> {
+pub(crate) async fn sweep(context: &EngineContext) -> StoreResult<()> {
     let before = context.now().saturating_sub(ORPHAN_AGE).unwrap_or(Timestamp::MIN);
     let mut names = context.blobs().older_than(before).chunks(SWEPT_AT_ONCE);
     while let Some(names) = names.next().await {

@@ -80,7 +80,7 @@ struct State {
     offer: Option<PairOffer>,
     rejects_passkeys: bool,
     settings: HashMap<DeviceId, ClientSettings>,
-    links: HashMap<DeviceId, LinkedNumber>,
+    links: HashMap<DeviceId, VecDeque<Result<Option<LinkedNumber>>>>,
     logout_takes: Duration,
     on_whatsapp: HashMap<PhoneNumber, bool>,
     groups: Vec<Group>,
@@ -185,9 +185,13 @@ impl ScriptedMessenger {
         self.state().offer = Some(offer);
     }
 
-    /// What a device's session says that it is linked to (by default nothing).
-    pub fn set_linked(&self, device: DeviceId, linked: LinkedNumber) {
-        self.state().links.insert(device, linked);
+    /// What a device's session says that it is linked to, each time that it is read (then nothing).
+    pub fn set_linked<const N: usize>(
+        &self,
+        device: DeviceId,
+        answers: [Result<Option<LinkedNumber>>; N],
+    ) {
+        self.state().links.insert(device, answers.into());
     }
 
     /// Whether WhatsApp accepts no passkey.
@@ -362,7 +366,8 @@ impl Messenger for ScriptedMessenger {
     }
 
     async fn linked(&self, device: DeviceId) -> Result<Option<LinkedNumber>> {
-        Ok(self.state().links.get(&device).cloned())
+        let answer = self.state().links.get_mut(&device).and_then(VecDeque::pop_front);
+        answer.unwrap_or(Ok(None))
     }
 
     async fn give_passkey(&self, device: DeviceId, _: Assertion) -> Result<()> {

@@ -169,11 +169,12 @@ impl Watched {
 impl Transport for Watched {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
         self.barrier.pass().await?;
-        let may_send = self.leases.may_send(self.device, Instant::now().into_std());
-        anyhow::ensure!(may_send, "another node may run this device by now");
         if let Some(link) = &self.link {
             link.store().await?;
         }
+        // Last: what is stored before may take long.
+        let may_send = self.leases.may_send(self.device, Instant::now().into_std());
+        anyhow::ensure!(may_send, "another node may run this device by now");
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.socket.send(data).await
     }

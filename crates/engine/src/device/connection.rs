@@ -415,6 +415,7 @@ impl DeviceTask {
     pub(super) fn gone(&mut self) {
         self.pairing.end(|| Err(Error::NotFound("device")));
         self.ending = Some(Ending::Removed);
+        self.pair_as_asked();
     }
 
     /// A change of state is durable.

@@ -17,15 +17,15 @@ use crate::reply::{Reply, answer};
 use crate::timing::within;
 
 impl DeviceTask {
-    /// Stops the device and erases it; unpairs it first when it is paired.
+    /// Stops the device and erases it; unpairs it first when it is paired, or may be.
     pub(super) fn remove(&mut self, account: AccountId, reply: Reply<()>) {
         self.fail_pairing("the device was removed");
         self.stop_sending();
-        let is_paired = self.connection.is_paired();
+        let may_be_paired = self.connection.is_paired() || self.is_link_unknown();
         let (messenger, device) = (self.context.messenger().clone(), self.id);
         self.begin(async move {
             let stop = async {
-                if !is_paired {
+                if !may_be_paired {
                     messenger.disconnect(device).await;
                 } else if let Err(error) = messenger.logout(device).await {
                     tracing::warn!(%error, "could not unpair a device that is deleted");

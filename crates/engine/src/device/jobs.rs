@@ -36,7 +36,7 @@ pub(super) enum Done {
     /// The messenger was asked to connect.
     ConnectAsked(Result<()>),
     /// The messenger has read which number the device is linked to.
-    LinkRead(Result<Option<LinkedNumber>>),
+    LinkRead(Option<LinkedNumber>),
     /// WhatsApp was asked until when it takes no first contacts.
     RestrictionAsked(std::result::Result<Option<Timestamp>, SendError>),
     /// The messenger was asked to pair the device, for the n-th time.

@@ -13,6 +13,7 @@ use super::jobs::Done;
 use super::journal::Write;
 use super::records::same;
 use crate::reply::{Reply, answer};
+use crate::timing::{STORE_PAUSE, pause};
 
 /// How long WhatsApp may take to offer a QR or a code.
 const OFFER_WAIT: SignedDuration = SignedDuration::from_secs(30);
@@ -25,6 +26,10 @@ pub(super) struct Pairing {
     asked: u64,
     /// Whether the last attempt ended without a link after WhatsApp had asked for a passkey.
     has_missed_passkey: bool,
+    /// Whether the session is still to be read, which may be linked already.
+    is_link_unread: bool,
+    /// Asked for before it was known whether the device is linked; as many as callers wait.
+    early: Vec<(PairMethod, Reply<PairOffer>)>,
 }
 
 struct Attempt {
@@ -54,6 +59,11 @@ impl Pairing {
         self.has_missed_passkey = attempt.passkey().is_some();
         attempt.answer(reply);
         true
+    }
+
+    fn add_early(&mut self, method: PairMethod, reply: Reply<PairOffer>) {
+        self.early.retain(|(_, earlier)| !earlier.is_closed());
+        self.early.push((method, reply));
     }
 
     /// Waits for the offer of the attempt that runs, or gets it at once. The reply comes back when
@@ -191,6 +201,19 @@ fn offer_by(now: Timestamp) -> Timestamp {
 }
 
 impl DeviceTask {
+    /// Whether it is not known yet if the device is linked.
+    pub(super) fn is_link_unknown(&self) -> bool {
+        let is_unread = self.connection.status().is_none() && self.connection.account().is_some();
+        is_unread || self.pairing.is_link_unread
+    }
+
+    /// It is known whether the device is linked, or that it ends: does what was asked for before.
+    pub(super) fn pair_as_asked(&mut self) {
+        for (method, reply) in std::mem::take(&mut self.pairing.early) {
+            self.pair(method, reply);
+        }
+    }
+
     /// Begins to pair the device, or shows what is on offer.
     pub(super) fn pair(&mut self, method: PairMethod, reply: Reply<PairOffer>) {
         let refusal = match self.ending {
@@ -200,6 +223,10 @@ impl DeviceTask {
         if let Some(why) = refusal {
             answer(reply, Err(Error::Conflict(why)));
             return;
+        }
+        if self.is_link_unknown() {
+            // Some clients ask again and again: a new attempt would erase what the phone has just linked.
+            return self.pairing.add_early(method, reply);
         }
         let now = self.now();
         let Err(reply) = self.pairing.join(&method, reply, now) else { return };
@@ -290,28 +317,38 @@ impl DeviceTask {
 
     /// The gateway has ended while the device was being paired. The phone may have paired it all the same: the
     /// session is stored before WhatsApp hears that the device has taken it, and its row after.
-    pub(super) fn read_link(&self) {
+    pub(super) fn read_link(&mut self) {
+        self.pairing.is_link_unread = true;
         let (messenger, device) = (self.context.messenger().clone(), self.id);
-        self.begin(async move { Done::LinkRead(messenger.linked(device).await) });
+        self.begin(async move {
+            loop {
+                match messenger.linked(device).await {
+                    Ok(linked) => return Done::LinkRead(linked),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot read yet whether the device is linked");
+                        pause(STORE_PAUSE).await;
+                    }
+                }
+            }
+        });
     }
 
-    /// Goes on with what the session says, unless another attempt has begun.
-    pub(super) fn link_read(&mut self, linked: Result<Option<LinkedNumber>>) {
+    /// Goes on with what the session says.
+    pub(super) fn link_read(&mut self, linked: Option<LinkedNumber>) {
+        self.pairing.is_link_unread = false;
         let is_pairing = self.connection.status() == Some(DeviceStatus::Pairing);
-        if !is_pairing || self.pairing.is_running() || self.ending.is_some() {
-            return;
+        match linked {
+            _ if !is_pairing || self.ending.is_some() => {}
+            Some(linked) => {
+                self.link(linked);
+                self.ask_to_connect(Duration::ZERO);
+            }
+            None => {
+                let status = self.connection.unpaired_status();
+                self.change(status, Some("the gateway was restarted while linking".into()), None);
+            }
         }
-        let linked = linked.unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot read whether the device is linked");
-            None
-        });
-        let Some(linked) = linked else {
-            let status = self.connection.unpaired_status();
-            self.change(status, Some("the gateway was restarted while linking".into()), None);
-            return;
-        };
-        self.link(linked);
-        self.ask_to_connect(Duration::ZERO);
+        self.pair_as_asked();
     }
 
     fn link(&mut self, linked: LinkedNumber) {

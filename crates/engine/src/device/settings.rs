@@ -67,6 +67,7 @@ impl DeviceTask {
         self.connection.set_status(status, reason);
         self.resume();
         self.reconnect_as_asked();
+        self.pair_as_asked();
     }
 }
 

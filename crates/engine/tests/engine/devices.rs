@@ -293,34 +293,6 @@ async fn connecting_is_spread_after_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pairing_that_a_crash_cut_short_has_failed() {
-    let mut gateway = TestGateway::new().await;
-    gateway.start().await;
-    let device = gateway.device().await;
-    gateway.engine.pair(device, PairMethod::Qr).await.unwrap();
-    gateway.restart().await;
-    assert_eq!(gateway.stored_device(device).await.status, DeviceStatus::Pairing);
-    gateway.start().await;
-    gateway.until_status(device, DeviceStatus::Unpaired).await;
-    gateway.link(device, "62811").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_link_that_a_crash_kept_out_of_the_row_goes_on() {
-    let mut gateway = TestGateway::new().await;
-    gateway.start().await;
-    let device = gateway.device().await;
-    gateway.engine.pair(device, PairMethod::Qr).await.unwrap();
-    gateway.restart().await;
-    gateway.messenger.set_linked(device, linked("62811"));
-    gateway.start().await;
-    let connected = gateway.until_status(device, DeviceStatus::Connected).await;
-    assert_eq!(connected.phone, Some(PhoneNumber::from_digits("62811")));
-    let is_pair = |call: &Call| matches!(call, Call::Pair(..));
-    assert!(!gateway.messenger.calls().iter().any(is_pair), "it is not paired anew");
-}
-
-#[tokio::test(start_paused = true)]
 async fn changed_pacing_counts_at_once() {
     let (gateway, device) = TestGateway::with_device().await;
     let slow = domain::policy::pacing::Pacing::between(60, 60).unwrap();

@@ -6,6 +6,7 @@
 mod devices;
 mod first_contacts;
 mod incoming;
+mod links;
 mod lives;
 mod logs;
 mod media;

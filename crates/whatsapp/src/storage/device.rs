@@ -38,7 +38,8 @@ impl DeviceStore for DeviceState {
     }
 }
 
-/// The number that a device is linked to by its stored record; `None` also when that cannot be read.
+/// The number that a device is linked to by its stored record; `None` also when that cannot be read, or the
+/// link in it is not complete: WhatsApp has not heard of that one.
 pub(crate) async fn linked_number(
     sessions: &dyn ProtocolStore,
     device: DeviceId,
@@ -46,8 +47,32 @@ pub(crate) async fn linked_number(
     let stored = sessions.protocol_get(device, DEVICE, SELF).await?;
     let record = stored.and_then(|bytes| from_json::<Device>(&bytes).ok());
     let linked = record.as_ref().and_then(|record| {
-        let pn = record.pn.as_ref()?;
+        let (pn, _) = (record.pn.as_ref()?, record.account.as_ref()?);
         Some(events::linked_number(pn, record.lid.as_ref()))
     });
     Ok(linked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use waproto::whatsapp as wa;
+
+    use super::*;
+    use crate::storage::conformance::fresh;
+
+    #[tokio::test]
+    async fn only_a_complete_link_counts() {
+        let ((sessions, state), device) = (fresh(), DeviceId(uuid::Uuid::from_u128(1)));
+        assert_eq!(linked_number(&*sessions, device).await.unwrap(), None);
+        let mut record = Device::new();
+        record.pn = Some("62811:3@s.whatsapp.net".parse().unwrap());
+        state.save(&record).await.unwrap();
+        assert_eq!(linked_number(&*sessions, device).await.unwrap(), None);
+        record.account = Some(Arc::new(wa::ADVSignedDeviceIdentity::default()));
+        state.save(&record).await.unwrap();
+        let linked = linked_number(&*sessions, device).await.unwrap().unwrap();
+        assert_eq!((linked.phone.as_str(), linked.lid), ("62811", None));
+    }
 }
