@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use domain::ids::DeviceId;
 use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Interval, timeout};
+use tokio::time::{Instant, Interval, sleep, timeout};
 use whatsapp_rust::Client;
 
 use crate::addressing::Addressing;
@@ -16,7 +16,7 @@ use crate::awaited::Awaited;
 use crate::client::Sink;
 use crate::history::HistoryTurn;
 use crate::identities::Identities;
-use crate::limits::CLOSE_MAX;
+use crate::limits::{CLOSE_MAX, CUT_OFF_MAX};
 use crate::passkey::Challenge;
 use crate::presence::Presence;
 use crate::receipts::Reports;
@@ -28,7 +28,7 @@ use crate::wire::Line;
 /// The client of a device, while it is ready to send.
 #[derive(Default)]
 pub(crate) struct Online {
-    client: Mutex<Option<Arc<Client>>>,
+    client: watch::Sender<Current>,
     /// What listens to the client.
     sink: Mutex<Option<Arc<Sink>>>,
     pub(crate) presence: Arc<Presence>,
@@ -46,6 +46,14 @@ pub(crate) struct Online {
     pub(crate) line: Arc<Line>,
 }
 
+/// The client that is ready, if any.
+#[derive(Default)]
+struct Current {
+    client: Option<Arc<Client>>,
+    /// How many connections have ended.
+    ended: u64,
+}
+
 impl Online {
     pub(crate) fn set_challenge(&self, challenge: Option<Challenge>) {
         *self.challenge.lock() = challenge;
@@ -59,11 +67,31 @@ impl Online {
         if client.is_some() {
             self.addressing.begin_connection();
         }
-        *self.client.lock() = client;
+        self.client.send_modify(|current| {
+            current.ended += u64::from(current.client.is_some() && client.is_none());
+            current.client = client;
+        });
     }
 
     pub(crate) fn get(&self) -> Option<Arc<Client>> {
-        self.client.lock().clone()
+        self.client.borrow().client.clone()
+    }
+
+    /// What `work` comes to; `None` when the connection that is up now has ended before, as happens to work that
+    /// waits for an answer to a question which the library asked while the connection ended. It has a moment then to
+    /// end by itself.
+    pub(crate) async fn while_up<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut current = self.client.subscribe();
+        let ended = current.borrow_and_update().ended;
+        let cut_off = async {
+            let _ = current.wait_for(|now| now.client.is_none() || now.ended != ended).await;
+            sleep(CUT_OFF_MAX).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = cut_off => None,
+        }
     }
 
     pub(crate) fn set_sink(&self, sink: Arc<Sink>) {
@@ -140,4 +168,24 @@ pub(crate) fn end_connection(device: DeviceId, client: Arc<Client>) {
             tracing::warn!(%device, "a connection took long to end");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_connection_that_has_ended_is_given_up() {
+        let (online, start) = (Online::default(), Instant::now());
+        assert_eq!(online.while_up(ready(1)).await, Some(1));
+        let late = online.while_up(async {
+            sleep(CUT_OFF_MAX / 2).await;
+            2
+        });
+        assert_eq!(late.await, Some(2), "it ends by itself");
+        assert_eq!(online.while_up(pending::<()>()).await, None);
+        assert!(start.elapsed() < CUT_OFF_MAX * 2);
+    }
 }

@@ -69,6 +69,8 @@ pub(crate) const CUT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(12);
 /// Longest wait for one message to be encrypted and written.
 pub(crate) const SEND_MAX: Duration = Duration::from_secs(60);
+/// Longest time that a send goes on once its connection has ended.
+pub(crate) const CUT_OFF_MAX: Duration = Duration::from_secs(3);
 /// Files that are encrypted and uploaded at the same time, all devices together; each takes twice
 /// its size of the disk.
 pub(crate) const UPLOADS_MAX: usize = 4;

@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::Client;
+use whatsapp_rust::upload::UploadResponse;
 
 use crate::asked;
 use crate::calls;
@@ -145,9 +146,9 @@ impl WhatsappMessenger {
         device: DeviceId,
         message: OutgoingMessage,
     ) -> std::result::Result<(), SendError> {
-        let client = self.client(device)?;
-        let to = self.recipient(device, &message.chat).await?;
-        let id = message.whatsapp_id;
+        let (client, online) = (self.client(device)?, self.slot(device).online.clone());
+        let recipient = online.while_up(self.recipient(device, &message.chat)).await;
+        let to = recipient.ok_or(SendError::NotConnected)??;
         let uploaded = match &message.content {
             Content::File(file) => {
                 Some(upload(device, &client, &self.shared.uploads, &file.media).await?)
@@ -158,7 +159,21 @@ impl WhatsappMessenger {
         if message.expires_at.is_some_and(|at| at.as_millisecond() <= now_ms) {
             return Err(SendError::Expired);
         }
-        let OutgoingMessage { chat, mut content, mut context, preview, .. } = message;
+        let written = online.while_up(self.write_to(device, client, to, message, uploaded)).await;
+        written.unwrap_or(Err(SendError::NotConnected))
+    }
+
+    /// Writes a message whose file, if it has one, is uploaded.
+    async fn write_to(
+        &self,
+        device: DeviceId,
+        client: Arc<Client>,
+        to: Jid,
+        message: OutgoingMessage,
+        uploaded: Option<UploadResponse>,
+    ) -> std::result::Result<(), SendError> {
+        let OutgoingMessage { chat, whatsapp_id: id, mut content, mut context, preview, .. } =
+            message;
         let names_people = !context.mentions.people.is_empty();
         let refers = names_people || context.reply_to.is_some();
         let addressed = match refers {
@@ -181,7 +196,7 @@ impl WhatsappMessenger {
             context,
             preview,
             poll_secret: poll_secret(&client, &id),
-            now_ms,
+            now_ms: wacore::time::now_millis(),
         };
         let parts = outgoing::messages(&id, content, uploaded, &around);
         let parts = parts.ok_or_else(errors::unsupported_content)?;
