@@ -8,12 +8,12 @@ COPY . .
 # Only this package: building the workspace would unify the simulator's features into it.
 # Linux on 64-bit ARM has pages of up to 64 KiB: an allocator that was built for smaller ones does not start there.
 RUN if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi; \
-    cargo build --release --locked --package gerbang && mkdir /data
+    cargo build --profile dist --locked --package gerbang && mkdir /data
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home gerbang
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /src/target/release/gerbang /usr/local/bin/gerbang
+COPY --from=build /src/target/dist/gerbang /usr/local/bin/gerbang
 COPY --from=build --chown=10001:10001 --chmod=0700 /data /data
 # For a media store that several nodes share: a volume that is mounted here belongs to the user.
 COPY --from=build --chown=10001:10001 --chmod=0700 /data /media

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds release binaries, measures them (`crates/server/benches`), and writes
+//! `cargo xtask bench`: builds the binaries as they are shipped, measures them (`crates/server/benches`), and writes
 //! `docs/benchmarks.md` and `docs/benchmarks.json`.
 
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::shell;
 use crate::test::postgres::Cluster;
+use crate::{dist, shell};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -43,10 +43,13 @@ pub struct Options {
     only: Vec<String>,
 }
 
-/// Builds both binaries with the release profile and starts the measurements.
+/// Builds both binaries as they are shipped and starts the measurements. What measures them, with the handler that they
+/// are compared with, has the release profile.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let production = build_production(root)?;
+    let production = build(root, "gerbang-production", &[])?;
+    let measured = build(root, "gerbang-simulator", &["--features", "simulator"])?;
     let mut cargo = shell::cargo(root);
+    cargo.env("GERBANG_TEST_BINARY", measured);
     // Every error of the gateways would take a trace of the stack.
     cargo.env_remove("RUST_BACKTRACE");
     cargo.args(["bench", "--package", "gerbang", "--features", "simulator"]);
@@ -97,15 +100,17 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     shell::run(cargo.args(&options.only))
 }
 
-/// Builds the production binary and puts it where the next build does not replace it.
-fn build_production(root: &Path) -> Result<PathBuf> {
-    shell::run(shell::cargo(root).args(["build", "--release", "--package", "gerbang"]))?;
+/// Builds a binary and puts it where the next build does not replace it.
+fn build(root: &Path, name: &str, features: &[&str]) -> Result<PathBuf> {
+    let mut cargo = shell::cargo(root);
+    cargo.args(["build", "--profile", dist::PROFILE, "--package", "gerbang"]).args(features);
+    shell::run(&mut cargo)?;
     let own_dir = root.join("target/xtask");
     std::fs::create_dir_all(&own_dir)?;
-    let production = own_dir.join("gerbang-release");
-    let _ = std::fs::remove_file(&production);
-    std::fs::copy(root.join("target/release/gerbang"), &production)?;
-    Ok(production)
+    let copy = own_dir.join(name);
+    let _ = std::fs::remove_file(&copy);
+    std::fs::copy(root.join("target").join(dist::PROFILE).join("gerbang"), &copy)?;
+    Ok(copy)
 }
 
 /// Builds what `cargo demo` builds where nothing is built yet; how many seconds that took.

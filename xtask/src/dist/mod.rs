@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::shell;
 
 /// The profile of shipped binaries.
-const PROFILE: &str = "dist";
+pub const PROFILE: &str = "dist";
 /// What both packages carry, beside the binary and the settings.
 const UNIT: &str = "deploy/gerbang.service";
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE", "NOTICE"];

@@ -27,9 +27,10 @@ pub fn is_long() -> bool {
     optional("GERBANG_TEST_LONG").is_some()
 }
 
-/// The binary under test, built with the feature `simulator`.
+/// The binary under test, built with the feature `simulator`: Cargo's, or another one that `cargo xtask bench` names.
 pub fn gerbang() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_gerbang"))
+    let other = optional("GERBANG_TEST_BINARY");
+    other.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_gerbang")), PathBuf::from)
 }
 
 /// The production binary, which `cargo xtask test binaries` builds.
