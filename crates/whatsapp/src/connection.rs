@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_for_a_connection_that_has_ended_is_given_up() {
+    async fn what_waits_for_a_connection_that_has_ended_is_cut_off() {
         let (online, start) = (Online::default(), Instant::now());
         assert_eq!(online.while_up(ready(1)).await, Some(1));
         let late = online.while_up(async {
