@@ -226,7 +226,18 @@ impl Script {
         let body = json!({
             "device": self.device, "to": to, "text": text, "retry_interval_s": 1,
         });
-        let message = self.account.post("/v1/messages", body).await;
+        // The message before may have had the device unlinked by now.
+        let message =
+            until(format!("a message of case {n} is accepted"), ARRIVAL_S_MAX, async || {
+                let reply = self.account.call("POST", "/v1/messages", Some(body.clone())).await;
+                if reply.body["code"] == "device_not_connected" {
+                    self.hurry().await;
+                    return None;
+                }
+                assert_eq!(reply.status, 202, "{}", reply.body);
+                Some(reply.body)
+            })
+            .await;
         let id = message["id"].as_i64().unwrap();
         let whatsapp_id = message["whatsapp_id"].as_str().map(str::to_owned);
         self.sends.acknowledged.push(Acknowledged { id, whatsapp_id, text, to: to.to_owned() });

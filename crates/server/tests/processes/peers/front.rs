@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::simulator::Simulator;
+use crate::support::wait::moment;
 
+/// How long what a server answers is on its way. zapo does without a pairing when the server asks for the new login (515)
+/// before it has come to it by itself, and for that it needs more time than nothing.
+const DISTANCE: Duration = Duration::from_millis(20);
 /// The first byte of a TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -90,9 +95,25 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, upstream: String) {
     }
 }
 
-async fn forward(mut stream: impl AsyncRead + AsyncWrite + Unpin, upstream: &str) {
+async fn forward(stream: impl AsyncRead + AsyncWrite + Unpin, upstream: &str) {
+    let Ok(mut upstream) = TcpStream::connect(upstream).await else { return };
+    let (mut from_server, mut to_server) = upstream.split();
+    let (mut from_client, mut to_client) = split(stream);
+    let forth = async {
+        copy(&mut from_client, &mut to_server).await?;
+        to_server.shutdown().await
+    };
+    let back = async {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            let count = from_server.read(&mut bytes).await?;
+            if count == 0 {
+                return to_client.shutdown().await;
+            }
+            moment(DISTANCE).await;
+            to_client.write_all(&bytes[..count]).await?;
+        }
+    };
     // Either side may go at any time.
-    if let Ok(mut upstream) = TcpStream::connect(upstream).await {
-        let _ = copy_bidirectional(&mut stream, &mut upstream).await;
-    }
+    let _ = tokio::try_join!(forth, back);
 }
