@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::between_nodes::{Pair, until_event};
 use crate::support::gateway::Gateway;
+use crate::support::wait::until;
 
 const SHOP: &str = "6281100000009";
 /// How often a form is sent; to both nodes in turn.
@@ -108,6 +109,16 @@ async fn pages_hear_of_other_nodes_and_their_forms_act_once() {
     until_event(&mut own, "data: device").await;
     until_event(&mut all, "data: device").await;
 
+    // A node knows within a second that it is not the only one any more.
+    for (n, nodes) in [[&pair.one, &pair.two], [&pair.two, &pair.one]].iter().enumerate() {
+        let key = format!("form-0{n}");
+        let form = [("name", "known"), ("key", key.as_str())];
+        assert_eq!(person.post(nodes[0], "/app/devices", &form).await.0, 303);
+        until("the nodes know of each other", 10, async || {
+            (person.post(nodes[1], "/app/devices", &form).await.0 == 303).then_some(())
+        })
+        .await;
+    }
     let devices = async || account.all("/v1/devices").await.len();
     let before = devices().await;
     let new = [("name", "twice"), ("key", "form-1")];
