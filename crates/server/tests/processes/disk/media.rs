@@ -21,7 +21,7 @@ pub(super) struct MediaStore {
     dirty: BTreeSet<PathBuf>,
     /// Names that came into a folder after its last sync.
     unsynced: BTreeSet<PathBuf>,
-    /// Files that were given their names.
+    /// Files whose names were written.
     named: BTreeSet<PathBuf>,
 }
 
@@ -72,7 +72,7 @@ impl MediaStore {
         !self.dirty.contains(name) && name.ancestors().all(|above| !self.unsynced.contains(above))
     }
 
-    /// How many files are there after any power failure, of those that were given their names.
+    /// How many files are there after any power failure, of those whose names were written.
     pub(super) fn safe(&self) -> usize {
         self.named.iter().filter(|name| self.is_safe(name)).count()
     }
