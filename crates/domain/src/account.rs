@@ -170,4 +170,18 @@ mod tests {
         let unknown = AccountZone::from("Mars/Olympus".to_owned());
         assert_eq!((unknown.name(), unknown.zone()), ("Mars/Olympus", &TimeZone::UTC));
     }
+
+    #[test]
+    fn a_caller_sees_its_account_and_is_bound_to_one_device_at_most() {
+        let (account, key, device) = (AccountId(1), KeyId(2), DeviceId(uuid::Uuid::from_u128(3)));
+        let cases = [
+            (Caller::Operator, None, None, None),
+            (Caller::Account(account, key), Some(account), Some(key), None),
+            (Caller::Device(account, device, key), Some(account), Some(key), Some(device)),
+        ];
+        for (caller, account, key, device) in cases {
+            let seen = (caller.account(), caller.key(), caller.bound_device());
+            assert_eq!(seen, (account, key, device), "{caller:?}");
+        }
+    }
 }

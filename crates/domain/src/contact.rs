@@ -52,3 +52,25 @@ impl KnownPerson {
         self.who.phone.clone().map(ChatId::Person).or_else(by_lid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chat_with_a_person_is_that_of_the_number_else_of_the_lid() {
+        let (phone, lid) = (PhoneNumber::from_digits("628123456789"), Lid::from_user("200"));
+        let by_number = ChatId::Person(phone.clone());
+        let cases = [
+            (Some(phone.clone()), Some(lid.clone()), Some(by_number.clone())),
+            (Some(phone), None, Some(by_number)),
+            (None, Some(lid.clone()), Some(ChatId::Lid(lid))),
+            (None, None, None),
+        ];
+        for (phone, lid, chat) in cases {
+            let device = DeviceId(uuid::Uuid::nil());
+            let person = KnownPerson { id: 1, device, who: Address { phone, lid }, name: None };
+            assert_eq!(person.chat(), chat);
+        }
+    }
+}
