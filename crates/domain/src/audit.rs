@@ -191,3 +191,28 @@ pub struct NewAuditEntry {
     /// To what.
     pub subject: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_is_kept_for_ninety_days() {
+        let written: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!((written + AUDIT_KEPT).to_string(), "2026-04-01T00:00:00Z");
+    }
+
+    #[test]
+    fn each_action_has_a_name_of_its_own_with_what_it_is_done_to() {
+        let is_word =
+            |text: &str| text.split('_').all(|word| word.chars().all(char::is_alphabetic));
+        let names: HashSet<&str> = Action::ALL.into_iter().map(Action::as_str).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        for name in names {
+            let (subject, act) = name.split_once('.').unwrap();
+            assert!(is_word(subject) && is_word(act), "{name}");
+        }
+    }
+}
