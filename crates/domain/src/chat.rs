@@ -240,6 +240,8 @@ mod tests {
             ("status@broadcast", other("status@broadcast"), "status@broadcast"),
             ("1203@newsletter", other("1203@newsletter"), "1203@newsletter"),
             ("628@hosted", other("628@hosted"), "628@hosted"),
+            ("@s.whatsapp.net", other("@s.whatsapp.net"), "@s.whatsapp.net"),
+            ("@lid", other("@lid"), "@lid"),
             ("@g.us", other("@g.us"), "@g.us"),
             ("a@b@g.us", other("a@b@g.us"), "a@b@g.us"),
             ("", other(""), ""),
@@ -249,6 +251,42 @@ mod tests {
             assert_eq!((chat.to_string().as_str(), chat.short()), (jid, short));
             assert_eq!(chat.user(), jid.split('@').next().unwrap());
             assert_eq!(chat.is_group(), matches!(chat, ChatId::Group(_)));
+        }
+    }
+
+    #[test]
+    fn only_a_person_known_by_number_has_one() {
+        let phone = |jid: &str| ChatId::from(jid).phone().map(|phone| phone.as_str().to_owned());
+        assert_eq!(phone("628123456789@s.whatsapp.net").as_deref(), Some("628123456789"));
+        for jid in ["200@lid", "120363041234567890@g.us", "1203@newsletter"] {
+            assert_eq!(phone(jid), None, "{jid}");
+        }
+    }
+
+    #[test]
+    fn a_message_goes_out_where_nothing_is_known_against_it() {
+        let cases = [
+            ("628123456789@s.whatsapp.net", None, true),
+            ("200@lid", None, true),
+            ("1@g.us", None, true),
+            ("1@g.us", Some(true), true),
+            ("1@g.us", Some(false), false),
+            ("1203@newsletter", None, false),
+            ("1203@newsletter", Some(true), false),
+        ];
+        for (jid, known, expected) in cases {
+            let chat = Chat {
+                account_id: AccountId(1),
+                device_id: DeviceId(uuid::Uuid::nil()),
+                chat: jid.into(),
+                name: None,
+                unread: 0,
+                ephemeral_s: 0,
+                can_send: known,
+                last_message_id: MessageId(1),
+                last: None,
+            };
+            assert_eq!(chat.can_send(), expected, "{jid} {known:?}");
         }
     }
 }
