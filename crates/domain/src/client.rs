@@ -151,4 +151,23 @@ mod tests {
         assert_eq!(Platform::parse("Safari").unwrap(), Platform::Safari);
         assert!(Platform::parse("netscape").is_err());
     }
+
+    #[test]
+    fn a_name_that_phones_list_has_1_to_60_characters() {
+        let (longest, too_long) = ("é".repeat(60), "é".repeat(61));
+        let cases = [
+            ("Toko Budi", Some("Toko Budi")),
+            (" Toko Budi\n", Some("Toko Budi")),
+            ("x", Some("x")),
+            (&longest, Some(longest.as_str())),
+            (&too_long, None),
+            ("", None),
+            (" \t", None),
+            ("Toko\nBudi", None),
+            ("Toko\u{7f}Budi", None),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(shown_name(given).ok().as_deref(), expected, "{given:?}");
+        }
+    }
 }
