@@ -342,7 +342,7 @@ impl Content {
     /// without a name where it is.
     pub fn shown_text(&self) -> Cow<'_, str> {
         match self {
-            Self::Contacts(contacts) if contacts.len() > 1 => {
+            Self::Contacts(contacts) => {
                 let names: Vec<&str> = contacts.iter().map(|one| one.name.as_str()).collect();
                 names.join(", ").into()
             }
@@ -493,6 +493,7 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::structured::PollVote;
 
     #[test]
     fn the_name_of_a_file_that_comes_in_disguises_no_type() {
@@ -556,6 +557,143 @@ mod tests {
         ];
         for (content, expected) in cases {
             assert_eq!(content.with_file(length), expected);
+        }
+    }
+
+    #[test]
+    fn names_of_kinds_lead_back_and_an_unknown_one_is_unsupported() {
+        for kind in ContentKind::ALL {
+            assert_eq!(ContentKind::named(kind.as_str()), Some(kind));
+        }
+        assert_eq!(ContentKind::named("hologram"), None);
+        assert_eq!(ContentKind::from_name("hologram"), ContentKind::Other);
+    }
+
+    fn file(kind: ContentKind) -> Content {
+        Content::File(File { kind, caption: "before".into(), media: Media::default() })
+    }
+
+    fn live(latitude: f64, sequence: i64) -> LiveLocation {
+        let place = Location { latitude, longitude: 106.8, name: None, address: None };
+        LiveLocation { place, accuracy_m: None, heading: None, speed: None, sequence }
+    }
+
+    #[test]
+    fn each_content_is_one_thing() {
+        let vote = Structured::PollVote(PollVote::new(vec!["aa".into()], Vec::new()));
+        let contacts = vec![Contact { name: "Budi".into(), ..Contact::default() }];
+        let poll = Poll { question: "Which?".into(), ..Poll::default() };
+        let cases = [
+            (Content::Contacts(contacts.clone()), Some(&contacts[..]), None, None, None),
+            (Content::Poll(poll.clone()), None, Some(&poll), None, None),
+            (Content::Reaction("👍".into()), None, None, Some("👍"), None),
+            (Content::Reaction(String::new()), None, None, Some(""), None),
+            (Content::Structured(Box::new(vote.clone())), None, None, None, Some(&vote)),
+            (Content::Text("👍".into()), None, None, None, None),
+        ];
+        for (content, contacts, poll, reaction, structured) in cases {
+            assert_eq!((content.contacts(), content.poll()), (contacts, poll));
+            assert_eq!((content.reaction(), content.structured()), (reaction, structured));
+        }
+    }
+
+    #[test]
+    fn what_stands_for_an_undecrypted_message_is_of_its_own_kind_and_has_no_text() {
+        let content = Content::unreadable();
+        assert_eq!((content.kind(), content.text()), (ContentKind::Unreadable, ""));
+    }
+
+    #[test]
+    fn changes_reactions_and_votes_are_of_another_message() {
+        let vote = Structured::PollVote(PollVote::default());
+        let cases = [
+            (Content::Edit("x".into()), true, true),
+            (Content::Revoke, true, true),
+            (Content::Reaction("👍".into()), false, true),
+            (Content::Structured(Box::new(vote)), false, true),
+            (Content::Structured(Box::new(Structured::LiveLocation(live(1.0, 1)))), false, false),
+            (Content::Text("x".into()), false, false),
+            (Content::Poll(Poll::default()), false, false),
+            (file(ContentKind::Image), false, false),
+        ];
+        for (content, is_change, is_of_another) in cases {
+            let seen = (content.is_change(), content.is_of_another());
+            assert_eq!(seen, (is_change, is_of_another), "{content:?}");
+        }
+    }
+
+    #[test]
+    fn texts_and_captions_that_phones_show_can_be_edited() {
+        use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
+        let text: Content = Content::Text("before".into());
+        let editable = [Image, Video, Document].map(file).into_iter().chain([text]);
+        for mut content in editable {
+            assert_eq!(content.editable_text().map(|text| &**text), Some("before"));
+            assert_eq!(content.edit("after".into()).as_deref(), Some("before"));
+            assert_eq!(content.text(), "after");
+        }
+        let poll = Poll { question: "before".into(), ..Poll::default() };
+        let others = [Audio, Voice, Sticker].map(file).into_iter().chain([Content::Poll(poll)]);
+        for mut content in others {
+            assert_eq!(content.editable_text(), None);
+            assert_eq!(content.edit("after".into()), None);
+            assert_eq!(content.text(), "before");
+        }
+    }
+
+    #[test]
+    fn a_place_moves_with_later_updates_only() {
+        let here = live(-6.2, 5);
+        for (to, is_news) in [(live(-6.3, 4), false), (live(-6.3, 5), false), (live(-6.3, 6), true)]
+        {
+            let mut content = Content::Structured(Box::new(Structured::LiveLocation(here.clone())));
+            assert_eq!(content.move_to(&to), is_news, "{}", to.sequence);
+            let latitude = content.location().map(|place| place.latitude);
+            assert_eq!(latitude, Some(if is_news { -6.3 } else { -6.2 }));
+        }
+        let mut fixed = Content::Location(here.place);
+        assert!(!fixed.move_to(&live(-6.3, 6)));
+    }
+
+    #[test]
+    fn a_vote_shows_the_answers_once_they_are_known() {
+        let vote = Structured::PollVote(PollVote::new(vec!["aa".into()], Vec::new()));
+        let mut content = Content::Structured(Box::new(vote));
+        assert_eq!(content.shown_text(), "");
+        content.name_choices(vec!["Soto".into()]);
+        assert_eq!(content.shown_text(), "Soto");
+    }
+
+    #[test]
+    fn what_has_gone_out_is_what_is_kept_of_a_file() {
+        let facts = |filename: Option<&str>| FileFacts {
+            kind: ContentKind::Document,
+            filename: filename.map(str::to_owned),
+            mimetype: "application/pdf".into(),
+            size: 7,
+            seconds: None,
+            dimensions: Some((3, 4)),
+            pages: Some(2),
+        };
+        for (found, kept) in [(None, "asked.pdf"), (Some("found.pdf"), "found.pdf")] {
+            let media = Media {
+                filename: Some("asked.pdf".into()),
+                mimetype: Some("text/plain".into()),
+                seconds: Some(9),
+                ..Media::default()
+            };
+            let mut content =
+                Content::File(File { kind: ContentKind::Document, caption: "".into(), media });
+            content.file_was(&facts(found));
+            let expected = Media {
+                filename: Some(kept.into()),
+                mimetype: Some("application/pdf".into()),
+                size: Some(7),
+                dimensions: Some((3, 4)),
+                pages: Some(2),
+                ..Media::default()
+            };
+            assert_eq!(content.media(), Some(&expected));
         }
     }
 }
