@@ -168,6 +168,9 @@ const WHATSAPP_ID_BYTES_MAX: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Content;
+    use crate::ids::{AccountId, DeviceId};
+    use crate::message::{IncomingMessage, ReceivedOrigin};
 
     #[test]
     fn who_is_called_in_another_text_stays_mentioned() {
@@ -198,6 +201,70 @@ mod tests {
             (&"A".repeat(129), None),
         ] {
             assert_eq!(MessageName::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_context_is_empty_until_something_is_in_it() {
+        assert!(Context::default().is_empty());
+        assert!(!Context { is_forwarded: true, ..Context::default() }.is_empty());
+    }
+
+    fn message(origin: ReceivedOrigin, text: &str) -> Message {
+        let incoming = IncomingMessage {
+            whatsapp_id: WhatsappId("3EB0AA".into()),
+            chat: "628111@s.whatsapp.net".into(),
+            sender: Address { phone: Some(PhoneNumber::from_digits("628111")), lid: None },
+            origin,
+            content: Content::Text(text.into()),
+            context: Context::default(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let device = DeviceId(uuid::Uuid::nil());
+        incoming.received(MessageId(1), AccountId(1), device, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_quote_names_its_writer_unless_it_is_ours() {
+        let cases = [
+            (ReceivedOrigin::Incoming, false, Some("628111")),
+            (ReceivedOrigin::Phone, true, None),
+        ];
+        for (origin, is_ours, phone) in cases {
+            let quote = Quote::of(&message(origin, "Halo"));
+            assert_eq!(quote.whatsapp_id.as_str(), "3EB0AA");
+            assert_eq!((quote.kind, quote.text.as_str()), (ContentKind::Text, "Halo"));
+            assert_eq!(quote.is_ours, Some(is_ours));
+            assert_eq!(quote.phone().map(PhoneNumber::as_str), phone);
+            assert_eq!(quote.sender.is_some(), !is_ours);
+        }
+    }
+
+    #[test]
+    fn a_quote_keeps_200_characters() {
+        for (length, kept) in [(199, 199), (200, 200), (201, 200)] {
+            let quote = Quote::of(&message(ReceivedOrigin::Incoming, &"é".repeat(length)));
+            assert_eq!(quote.text, "é".repeat(kept));
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_stored_without_zeros_and_within_bounds() {
+        let quote = Quote { text: "a\0b".into(), ..Quote::of(&message(ReceivedOrigin::Phone, "")) };
+        let people = |number: usize| vec!["6281\x0011".to_owned(); number];
+        for (given, kept) in
+            [(2, 2), (MENTIONS_MAX, MENTIONS_MAX), (MENTIONS_MAX + 1, MENTIONS_MAX)]
+        {
+            let mut context = Context {
+                reply_to: Some(quote.clone()),
+                mentions: Mentions { people: people(given), all: false },
+                sender_name: Some("Bu\0di".into()),
+                ..Context::default()
+            };
+            context.clean();
+            assert_eq!(context.reply_to.map(|quote| quote.text).as_deref(), Some("ab"));
+            assert_eq!(context.sender_name.as_deref(), Some("Budi"));
+            assert_eq!(context.mentions.people, vec!["628111"; kept]);
         }
     }
 }
