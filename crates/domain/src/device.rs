@@ -367,4 +367,140 @@ mod tests {
         let both = Heartbeats { minutes: beat.minutes | 1, ..beat };
         assert_eq!(both.list(), [0, 59]);
     }
+
+    #[test]
+    fn each_minute_of_an_hour_has_its_heartbeat() {
+        for (time, minute) in [("21:00:00", 0), ("21:00:59", 0), ("21:01:00", 1), ("21:07:30", 7)] {
+            let now: Timestamp = format!("2026-11-28T{time}Z").parse().unwrap();
+            assert_eq!(Heartbeats::at(now).list(), [minute], "{time}");
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn device() -> Device {
+        Device {
+            id: DeviceId(uuid::Uuid::from_u128(3)),
+            number_id: DeviceNumber(3),
+            account_id: AccountId(1),
+            name: "Toko".into(),
+            status: DeviceStatus::Connected,
+            reason: None,
+            phone: Some(PhoneNumber::from_digits("628111")),
+            lid: Some(Lid::from_user("200")),
+            pacing: None,
+            shown_as: ShownAs::default(),
+            proxy: None,
+            media_download: MediaDownload::Auto,
+            incoming: IncomingSettings::default(),
+            restricted_until: Some(at(100)),
+            banned_until: Some(at(200)),
+            paired_at: None,
+            connected_at: None,
+            last_seen_at: None,
+            created_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_device_has_both_names_of_its_number() {
+        let Address { phone, lid } = device().address();
+        assert_eq!(phone, Some(PhoneNumber::from_digits("628111")));
+        assert_eq!(lid, Some(Lid::from_user("200")));
+    }
+
+    #[test]
+    fn a_restriction_and_a_ban_last_until_their_end() {
+        let device = device();
+        for (now, restricted, banned) in [
+            (99, Some(100), Some(200)),
+            (100, None, Some(200)),
+            (101, None, Some(200)),
+            (199, None, Some(200)),
+            (200, None, None),
+            (201, None, None),
+        ] {
+            assert_eq!(device.restricted_at(at(now)), restricted.map(at), "{now}");
+            assert_eq!(device.banned_at(at(now)), banned.map(at), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_ban_ends_with_a_login_or_with_another_link() {
+        use DeviceStatus::{Connected, Connecting, Disconnected, LoggedOut};
+        let linked = LinkedNumber { phone: PhoneNumber::from_digits("628222"), lid: None };
+        for (status, linked, banned_until, expected) in [
+            (Disconnected, None, None, Some(200)),
+            (Disconnected, None, Some(300), Some(300)),
+            (Connecting, None, None, Some(200)),
+            (Connecting, Some(linked), None, None),
+            (Connected, None, None, None),
+            (LoggedOut, None, None, None),
+        ] {
+            let banned_until = banned_until.map(at);
+            let change =
+                StatusChange { linked, banned_until, ..StatusChange::new(status, at(150)) };
+            assert_eq!(device().ban_after(&change), expected.map(at), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn messages_may_wait_for_devices_with_a_number() {
+        for (status, name, is_paired) in [
+            (DeviceStatus::Unpaired, "unpaired", false),
+            (DeviceStatus::Pairing, "pairing", false),
+            (DeviceStatus::Connecting, "connecting", true),
+            (DeviceStatus::Connected, "connected", true),
+            (DeviceStatus::Disconnected, "disconnected", true),
+            (DeviceStatus::LoggedOut, "logged_out", false),
+        ] {
+            assert_eq!(DeviceStatus::from_name(name), Some(status));
+            assert_eq!((status.as_str(), status.is_paired()), (name, is_paired));
+        }
+        assert_eq!(DeviceStatus::from_name("asleep"), None);
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let before = IncomingSettings {
+            rejects_calls: true,
+            reject_text: Some("Please write".into()),
+            reads_at_once: true,
+        };
+        let none = DevicePatch::default();
+        assert_eq!(none.incoming(before.clone()), before);
+        let without_text = DevicePatch { reject_text: Some(None), ..none.clone() };
+        let after = IncomingSettings { reject_text: None, ..before.clone() };
+        assert_eq!(without_text.incoming(before.clone()), after);
+        let reads_later = DevicePatch { reads_at_once: Some(false), ..none.clone() };
+        let after = IncomingSettings { reads_at_once: false, ..before.clone() };
+        assert_eq!(reads_later.incoming(before.clone()), after);
+        let takes_calls = DevicePatch { rejects_calls: Some(false), ..none };
+        let after = IncomingSettings { rejects_calls: false, ..before.clone() };
+        assert_eq!(takes_calls.incoming(before), after);
+    }
+
+    #[test]
+    fn a_filter_wants_devices_that_fit_all_of_it() {
+        let phone = |digits: &str| Some(PhoneNumber::from_digits(digits));
+        let connected = device();
+        let offline = Device { status: DeviceStatus::Disconnected, ..device() };
+        let unlinked = Device { phone: None, ..offline.clone() };
+        for (number, phone, is_connected, wanted) in [
+            (None, None, false, [true, true, true]),
+            (None, None, true, [true, false, false]),
+            (None, phone("628111"), false, [true, true, false]),
+            (None, phone("628111"), true, [true, false, false]),
+            (None, phone("628222"), false, [false, false, false]),
+            (Some(3), None, false, [true, true, true]),
+            (Some(4), None, false, [false, false, false]),
+            (Some(4), phone("628111"), true, [false, false, false]),
+        ] {
+            let filter = DeviceFilter { number: number.map(DeviceNumber), phone, is_connected };
+            let matched = [&connected, &offline, &unlinked].map(|device| filter.matches(device));
+            assert_eq!(matched, wanted, "{filter:?}");
+        }
+    }
 }
