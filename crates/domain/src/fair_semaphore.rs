@@ -318,4 +318,25 @@ mod tests {
         }
         assert!(semaphore.state.lock().waiting < 4);
     }
+
+    #[test]
+    fn holders_with_equally_many_take_turns() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let busy = take(&semaphore, 1);
+        let newcomers: Vec<_> = (2..12).map(|holder| ask(&semaphore, holder)).collect();
+        drop(busy);
+        for mut asked in newcomers {
+            drop(has_come(&mut asked).expect("it has waited longest"));
+        }
+        let semaphore = FairSemaphore::new(21, 3);
+        let firsts: Vec<_> = (1..11).map(|holder| take(&semaphore, holder)).collect();
+        let seconds: Vec<_> = (1..11).rev().map(|holder| take(&semaphore, holder)).collect();
+        let busy = take(&semaphore, 0);
+        let thirds: Vec<_> = (1..11).map(|holder| ask(&semaphore, holder)).collect();
+        drop(busy);
+        for mut asked in thirds.into_iter().rev() {
+            drop(has_come(&mut asked).expect("its second permit is the oldest"));
+        }
+        drop((firsts, seconds));
+    }
 }
