@@ -214,6 +214,7 @@ mod tests {
             grant(4, Some(one), 9, Some(10)),
         ]);
         let paid: Vec<_> = std::iter::from_fn(|| allowance.pay(&plan, one, at(50)))
+            .take(9)
             .map(|charge| (charge.grant.map(|id| id.0), charge.receipt.remaining))
             .collect();
         assert_eq!(paid, [(Some(2), 1), (Some(1), 0), (None, 0)]);
@@ -228,5 +229,35 @@ mod tests {
         stack.add(5, None);
         assert_eq!((stack.total, stack.expires_at), (20, None));
         assert!(stack.holds(at(1_000)));
+    }
+
+    #[test]
+    fn a_grant_is_void_at_its_expiry() {
+        for (now, holds) in [(99, true), (100, false), (101, false)] {
+            assert_eq!(grant(1, None, 10, Some(100)).holds(at(now)), holds, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_the_plans_rest_and_all_grants() {
+        use crate::policy::quota::NO_LIMIT;
+        let used = |used, grant| Grant { used, ..grant };
+        let (early, late) = (grant(1, None, 10, Some(100)), grant(2, None, 5, Some(200)));
+        let endless = grant(3, None, 3, None);
+        let cases = [
+            (vec![], (0, 0), None, 4),
+            (vec![used(4, early.clone())], (10, 4), Some(100), 10),
+            (vec![late.clone(), used(10, early.clone())], (15, 10), Some(200), 9),
+            (vec![used(1, early), late, used(2, endless)], (18, 3), None, 19),
+        ];
+        for (grants, granted, until, remaining) in cases {
+            let Allowance { usage, grants } = allowance(grants);
+            let plan = Plan { messages_per_day: Some(4), ..Plan::built_in().remove(0) };
+            let quota = Quota { plan, usage, grants };
+            assert_eq!((quota.granted(), quota.granted_until()), (granted, until.map(at)));
+            assert_eq!(quota.remaining(), remaining);
+            let plan = Plan { messages_per_day: None, messages_per_month: None, ..quota.plan };
+            assert_eq!(Quota { plan, ..quota }.remaining(), NO_LIMIT);
+        }
     }
 }
