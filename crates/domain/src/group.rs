@@ -283,3 +283,111 @@ pub enum GroupAnswer {
     /// To the others.
     Done,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::PhoneNumber;
+
+    fn person(digits: &str) -> Address {
+        Address { phone: Some(PhoneNumber::from_digits(digits)), lid: None }
+    }
+
+    fn report(change: GroupChange) -> GroupReport {
+        let group = GroupId::from_user("1");
+        GroupReport { id: "a".into(), group, by: None, change, at: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn names_of_actions_and_roles() {
+        for action in ParticipantAction::ALL {
+            assert_eq!(ParticipantAction::from_name(action.as_str()), Some(action));
+        }
+        assert_eq!(ParticipantAction::from_name("rename"), None);
+        let roles = [GroupRole::Owner, GroupRole::Admin, GroupRole::Member];
+        assert_eq!(roles.map(GroupRole::as_str), ["owner", "admin", "member"]);
+    }
+
+    #[test]
+    fn names_and_descriptions_become_storable() {
+        for change in [GroupChange::Name, |text| GroupChange::Description(Some(text))] {
+            let mut report = report(change("To\0ko".into()));
+            report.clean();
+            assert_eq!(report.change, change("Toko".into()));
+        }
+    }
+
+    #[test]
+    fn what_a_change_of_a_group_says_of_its_chat() {
+        use GroupChange as C;
+        use ParticipantAction::{Add, Leave, Promote, Remove};
+        let none = ChatFacts::default;
+        let excluded = || ChatFacts { can_send: Some(false), ..none() };
+        let (own, others) = (person("628111"), vec![person("628222")]);
+        let with_own = || vec![person("628222"), person("628111")];
+        for (change, facts, concerns) in [
+            (C::Name("Toko".into()), ChatFacts { name: Some("Toko".into()), ..none() }, false),
+            (C::Ephemeral(60), ChatFacts { ephemeral_s: Some(60), ..none() }, false),
+            (C::Description(Some("x".into())), none(), false),
+            (C::Announcement(true), none(), true),
+            (C::Participants(Remove, with_own()), excluded(), true),
+            (C::Participants(Leave, with_own()), excluded(), true),
+            (C::Participants(Remove, others.clone()), none(), false),
+            (C::Participants(Add, with_own()), none(), true),
+            (C::Participants(Promote, others), none(), false),
+        ] {
+            let report = report(change);
+            let seen = (report.facts(&own), report.concerns(&own));
+            assert_eq!(seen, (facts, concerns), "{:?}", report.change);
+        }
+    }
+
+    #[test]
+    fn members_write_and_where_only_admins_do_admins() {
+        use GroupRole::{Admin, Member, Owner};
+        let member = |digits: &str, role| Participant { who: person(digits), role };
+        for (role, is_announcement, is_community, can_send) in [
+            (Some(Member), false, false, true),
+            (Some(Member), true, false, false),
+            (Some(Admin), true, false, true),
+            (Some(Owner), true, false, true),
+            (Some(Owner), false, true, false),
+            (None, false, false, false),
+            (None, true, false, false),
+        ] {
+            let own = role.map(|role| member("628111", role));
+            let details = GroupDetails {
+                group: Group { id: GroupId::from_user("1"), name: "Toko".into() },
+                description: None,
+                creator: None,
+                created_at: None,
+                is_announcement,
+                is_locked: false,
+                is_community,
+                community: None,
+                ephemeral_s: 60,
+                participants: [member("628222", Owner)].into_iter().chain(own).collect(),
+            };
+            let facts = details.facts(&person("628111"));
+            assert_eq!((facts.name.as_deref(), facts.ephemeral_s), (Some("Toko"), Some(60)));
+            assert_eq!(facts.can_send, Some(can_send), "{role:?} {is_announcement}");
+        }
+    }
+
+    #[test]
+    fn only_showing_a_group_or_its_link_changes_nothing() {
+        let group = || GroupId::from_user("1");
+        for (request, is_question) in [
+            (GroupRequest::Show(group()), true),
+            (GroupRequest::Invite(group(), false), true),
+            (GroupRequest::Invite(group(), true), false),
+            (GroupRequest::Set(group(), GroupSetting::Locked(true)), false),
+            (GroupRequest::Change(group(), MemberChange::Add, Vec::new()), false),
+            (GroupRequest::Leave(group()), false),
+        ] {
+            assert_eq!((request.group(), request.is_question()), (Some(&group()), is_question));
+        }
+        let create = GroupRequest::Create("Toko".into(), Vec::new());
+        assert_eq!((create.group(), create.is_question()), (None, false));
+    }
+}
