@@ -178,5 +178,15 @@ mod tests {
         let id = WhatsappId::from_random([0xab; 8]);
         assert_eq!(id.as_str(), "3EB0ABABABABABABABAB");
         assert_eq!(id.as_str().len(), 20);
+        assert_eq!(id.to_string(), id.as_str());
+    }
+
+    #[test]
+    fn the_id_of_a_device_is_stored_and_shown_in_one_form() {
+        let text = "0192f0c1-2b3c-7d4e-8f50-0123456789ab";
+        for given in [text, &text.to_uppercase(), &text.replace('-', "")] {
+            let id: DeviceId = given.parse().unwrap();
+            assert_eq!((id.to_text().as_str(), id.to_string().as_str()), (text, text));
+        }
     }
 }
