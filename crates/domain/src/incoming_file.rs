@@ -206,6 +206,7 @@ pub fn link(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::{ContentKind, File};
 
     #[test]
     fn names_lead_back() {
@@ -219,8 +220,73 @@ mod tests {
 
     #[test]
     fn attempts_end() {
-        assert_eq!(pause_after(1), Some(Duration::from_secs(5)));
-        assert_eq!(pause_after(6), Some(Duration::from_secs(6 * 60 * 60)));
-        assert_eq!(pause_after(7), None);
+        let pauses_s = (1..=7).map(|attempts| pause_after(attempts).map(|pause| pause.as_secs()));
+        let pauses_s: Vec<_> = pauses_s.collect();
+        let expected = [5, 30, 120, 600, 3_600, 21_600].map(Some);
+        assert_eq!(pauses_s, [&expected[..], &[None]].concat());
+    }
+
+    #[test]
+    fn a_file_begins_as_the_device_is_set() {
+        use FileState::{Failed, Gone, OnDemand, Pending};
+        let reference = || Some(FileReference([7][..].into()));
+        for (setting, given, state, kept) in [
+            (MediaDownload::Auto, reference(), Pending, reference()),
+            (MediaDownload::OnDemand, reference(), OnDemand, reference()),
+            (MediaDownload::Off, reference(), Gone, None),
+            (MediaDownload::Auto, None, Failed, None),
+            (MediaDownload::Off, None, Failed, None),
+        ] {
+            let mut media = Media { state: Some(Pending), reference: given, ..Media::default() };
+            assert_eq!(begin(&mut media, setting), Some((state, kept)));
+            assert_eq!((media.state, media.reference), (Some(state), None));
+            assert_eq!(media.reason.is_some(), state == Gone, "{setting:?}");
+        }
+        let mut sent = Media { reference: reference(), ..Media::default() };
+        assert_eq!(begin(&mut sent, MediaDownload::Auto), None);
+        assert_eq!((sent.state, sent.reference), (None, reference()));
+    }
+
+    #[test]
+    fn names_in_the_media_store_begin_with_their_account_and_device() {
+        let (account, device) = (AccountId(7), DeviceId(uuid::Uuid::nil()));
+        let message = MessageId(12);
+        let (state, reason, reference) = (FileState::Stored, None, None);
+        let file = IncomingFile { message, account, device, state, reason, reference, attempts: 0 };
+        assert_eq!(account_blobs(account), "7/");
+        assert_eq!(device_blobs(account, device), "7/00000000-0000-0000-0000-000000000000/");
+        assert_eq!(file.blob_key(), "7/00000000-0000-0000-0000-000000000000/12");
+    }
+
+    struct Links;
+
+    impl MediaLinks for Links {
+        fn url(&self, account: AccountId, message: MessageId, created_at: Timestamp) -> String {
+            format!("https://a.example/{account}/{message}/{}", created_at.as_second())
+        }
+
+        fn read(&self, _: &str, _: Timestamp) -> Option<(AccountId, MessageId)> {
+            None
+        }
+    }
+
+    #[test]
+    fn files_that_can_be_fetched_have_an_address() {
+        let linked = Some("https://a.example/7/12/60");
+        let created_at = Timestamp::from_second(60).unwrap();
+        for (state, url) in [
+            (Some(FileState::Pending), linked),
+            (Some(FileState::Stored), linked),
+            (Some(FileState::OnDemand), linked),
+            (Some(FileState::Gone), None),
+            (Some(FileState::Failed), None),
+            (None, None),
+        ] {
+            let media = Media { state, ..Media::default() };
+            let kind = ContentKind::Image;
+            let mut content = Content::File(File { kind, caption: "".into(), media });
+            link(&mut content, &Links, AccountId(7), MessageId(12), created_at);
+            assert_eq!(content.media().and_then(|media| media.url.as_deref()), url, "{state:?}");
+        }
     }
 }
