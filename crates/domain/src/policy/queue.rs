@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn an_account_may_have_the_documented_sizes_waiting() {
         let documented = size(100_000, 67_108_864, 1_073_741_824);
-        assert_eq!(QueueLimits::default(), QueueLimits(documented), "64 MB and 1 GB");
+        assert_eq!(QueueLimits::default(), QueueLimits(documented), "64 MiB and 1 GiB");
     }
 
     #[test]
