@@ -157,7 +157,8 @@ struct Spelling {
 
 impl Spelling {
     fn read(text: &str) -> Result<Self, InvalidPhone> {
-        let mut spelling = Self { digits: String::with_capacity(text.len()), ..Self::default() };
+        let mut spelling = Self::default();
+        spelling.digits.reserve(text.len());
         text.chars().map(plain).try_for_each(|c| spelling.add(c))?;
         Ok(spelling)
     }

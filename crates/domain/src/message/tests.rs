@@ -298,3 +298,8 @@ fn people_are_the_same_by_a_name_that_both_have() {
         [address(budi, lid), address("", lid), address("", "")].map(|one| one.key().to_owned());
     assert_eq!(keys, [budi, lid, "?"]);
 }
+
+#[test]
+fn a_request_may_name_the_receivers_of_a_full_batch_twice() {
+    assert_eq!((BATCH_MESSAGES_MAX, RECEIVERS_GIVEN_MAX), (1_000, 2_000));
+}
