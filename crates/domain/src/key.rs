@@ -84,12 +84,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_shows_its_kind_and_hides_in_debug() {
+    fn a_key_is_long_and_hides_in_debug() {
         let secret = Secret::from_random(KeyKind::Account, [7; 32]);
-        assert!(secret.reveal().starts_with("gba_"));
         assert_eq!(secret.reveal().len(), 4 + 43);
         assert_eq!(format!("{secret:?}"), "Secret(…)");
-        assert!(secret.reveal().ends_with(&secret.last_four()));
         assert_eq!(secret.hash(), Secret::new(secret.reveal()).hash());
+    }
+
+    #[test]
+    fn the_first_characters_say_what_a_key_is_for() {
+        use KeyKind::{Account, Console, Device, Link, Operator, Portal, Session};
+        for (kind, prefix) in [
+            (Operator, "gbo_"),
+            (Account, "gba_"),
+            (Device, "gbd_"),
+            (Session, "gbs_"),
+            (Link, "gbl_"),
+            (Portal, "gbp_"),
+            (Console, "gbc_"),
+        ] {
+            assert!(Secret::from_random(kind, [7; 32]).reveal().starts_with(prefix), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn people_see_the_last_four_characters() {
+        for (key, shown) in
+            [("gba_abcdef", "cdef"), ("kunci-é€ñü", "é€ñü"), ("abc", "abc"), ("", "")]
+        {
+            assert_eq!(Secret::new(key).last_four(), shown, "{key}");
+        }
     }
 }

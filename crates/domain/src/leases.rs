@@ -44,6 +44,18 @@ struct State {
     lost: HashSet<DeviceId>,
 }
 
+impl State {
+    /// Holds a device, unless another registration is in force; whether it is held.
+    fn hold(&mut self, registration: Registration, owned: OwnedDevice) -> bool {
+        let is_in_force = self.registration == Some(registration);
+        if is_in_force {
+            self.lost.remove(&owned.device);
+            self.devices.insert(owned.device, owned);
+        }
+        is_in_force
+    }
+}
+
 impl Leases {
     /// From now on only what is held may be written and sent.
     pub fn fence(&self) {
@@ -85,17 +97,15 @@ impl Leases {
 
     /// Holds a device that was claimed under a registration, as long as this is the one in force.
     pub fn hold(&self, registration: Registration, owned: OwnedDevice) {
-        let mut state = self.state.write();
-        if state.registration == Some(registration) {
-            state.lost.remove(&owned.device);
-            state.devices.insert(owned.device, owned);
-        }
+        self.state.write().hold(registration, owned);
     }
 
     /// Holds a device that this process has just made.
     pub fn hold_new(&self, registration: Registration, owned: OwnedDevice) {
-        self.hold(registration, owned);
-        self.state.write().new.push(owned.device);
+        let mut state = self.state.write();
+        if state.hold(registration, owned) {
+            state.new.push(owned.device);
+        }
     }
 
     /// The devices that this process has made since the last call.
@@ -223,6 +233,7 @@ mod tests {
     use crate::ids::AccountId;
 
     const DEVICE: DeviceId = DeviceId(Uuid::from_u128(1));
+    const REGISTRATION: Registration = Registration { node: NodeId(1), epoch: 1 };
 
     fn owned(epoch: i64) -> OwnedDevice {
         OwnedDevice { device: DEVICE, account: AccountId(1), epoch, revision: 0 }
@@ -239,8 +250,9 @@ mod tests {
     fn a_node_sends_for_what_it_holds_as_long_as_it_has_renewed_in_time() {
         let (leases, now) = (Leases::default(), Instant::now());
         let until = now + Duration::from_secs(8);
-        let registration = Registration { node: NodeId(1), epoch: 1 };
+        let registration = REGISTRATION;
         leases.renewed(registration, until);
+        assert_eq!((leases.registration(), leases.node()), (Some(registration), Some(NodeId(1))));
         assert!(!leases.owns(DEVICE) && !leases.may_send(DEVICE, now));
         assert_eq!(leases.epochs([DEVICE]), Some([(DEVICE, None)].into()));
         leases.hold(Registration { epoch: 0, ..registration }, owned(3));
@@ -256,9 +268,10 @@ mod tests {
     #[test]
     fn a_webhook_that_another_node_gets_is_held_until_its_last_outcome_is_written() {
         let (leases, now) = (Leases::default(), Instant::now());
-        let (webhook, registration) = (WebhookId(5), Registration { node: NodeId(1), epoch: 1 });
+        let (webhook, registration, until) =
+            (WebhookId(5), REGISTRATION, now + Duration::from_secs(8));
         assert!(leases.posts_to(webhook) && leases.may_post(webhook, now), "it shares with none");
-        leases.renewed(registration, now + Duration::from_secs(8));
+        leases.renewed(registration, until);
         assert!(!leases.posts_to(webhook) && leases.webhook_epoch(webhook).is_none());
         let owned = |epoch| OwnedWebhook {
             webhook,
@@ -268,7 +281,9 @@ mod tests {
             newest: None,
         };
         leases.hold_webhooks(registration, [(owned(3), true)].into_iter());
-        assert!(leases.may_post(webhook, now) && leases.webhook_epoch(webhook) == Some(3));
+        assert!(leases.posts_to(webhook) && leases.may_post(webhook, now));
+        assert!(!leases.may_post(webhook, until), "it is too late");
+        assert_eq!(leases.webhook_epoch(webhook), Some(3));
         leases.hold_webhooks(registration, [(owned(3), false)].into_iter());
         assert!(!leases.posts_to(webhook) && !leases.may_post(webhook, now));
         assert_eq!(leases.webhook_epoch(webhook), Some(3));
@@ -279,11 +294,69 @@ mod tests {
     }
 
     #[test]
+    fn a_fenced_process_owns_nothing_until_it_is_registered() {
+        let (leases, now) = (Leases::default(), Instant::now());
+        assert!(!leases.is_fenced());
+        leases.fence();
+        assert!(leases.is_fenced() && leases.registration().is_none());
+        leases.hold(REGISTRATION, owned(1));
+        assert!(!leases.owns(DEVICE) && !leases.may_send(DEVICE, now));
+        assert!(!leases.posts_to(WebhookId(5)) && !leases.may_post(WebhookId(5), now));
+    }
+
+    #[test]
+    fn other_nodes_come_and_go() {
+        let leases = Leases::default();
+        for is_shared in [false, true, false] {
+            leases.set_shared(is_shared);
+            assert_eq!(leases.is_shared(), is_shared);
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_held_until_it_is_dropped() {
+        let (leases, now) = (Leases::default(), Instant::now());
+        leases.renewed(REGISTRATION, now + Duration::from_secs(8));
+        assert_eq!((leases.held(DEVICE), leases.all_held()), (None, Vec::new()));
+        leases.hold(REGISTRATION, owned(3));
+        assert_eq!((leases.held(DEVICE), leases.all_held()), (Some(owned(3)), vec![owned(3)]));
+        leases.drop_device(DEVICE);
+        assert!(!leases.owns(DEVICE) && leases.all_held().is_empty());
+    }
+
+    #[test]
+    fn a_device_that_was_made_here_is_new_once() {
+        let leases = Leases::default();
+        leases.renewed(REGISTRATION, Instant::now());
+        leases.hold_new(REGISTRATION, owned(1));
+        assert!(leases.owns(DEVICE));
+        assert_eq!((leases.take_new(), leases.take_new()), (vec![DEVICE], Vec::new()));
+        leases.hold_new(Registration { epoch: 0, ..REGISTRATION }, owned(1));
+        assert_eq!(leases.take_new(), [], "it was made under a former registration");
+        leases.hold_new(REGISTRATION, owned(1));
+        assert_eq!(leases.drop_all(), [DEVICE]);
+        assert_eq!(leases.take_new(), [], "it is held no longer");
+    }
+
+    #[test]
     fn what_was_refused_is_reported_once() {
         let leases = Leases::default();
         leases.refuse(DEVICE);
         assert_eq!(leases.take_lost(), [DEVICE].into());
         assert!(leases.take_lost().is_empty());
-        assert_eq!(leases.refused(), 1);
+        leases.refuse_webhook();
+        assert_eq!((leases.take_lost().len(), leases.refused()), (0, 2));
+    }
+
+    #[test]
+    fn what_is_claimed_again_or_dropped_is_not_lost() {
+        let leases = Leases::default();
+        leases.renewed(REGISTRATION, Instant::now());
+        leases.refuse(DEVICE);
+        leases.hold(REGISTRATION, owned(4));
+        assert!(leases.take_lost().is_empty());
+        leases.refuse(DEVICE);
+        leases.drop_all();
+        assert!(leases.take_lost().is_empty());
     }
 }

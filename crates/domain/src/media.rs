@@ -256,4 +256,16 @@ mod tests {
             assert_eq!(cleaned_url(given.to_owned()), meant, "{given:?}");
         }
     }
+
+    #[test]
+    fn files_have_the_documented_sizes() {
+        assert_eq!((MEDIA_BYTES_MAX, INLINE_MEDIA_BYTES_MAX), (104_857_600, 16_777_216));
+    }
+
+    #[test]
+    fn a_file_on_the_disk_is_the_same_where_its_path_is() {
+        let file = |path: &str, size| TempMedia { path: path.into(), size, guard: Arc::new(()) };
+        assert_eq!(file("/tmp/a", 3), file("/tmp/a", 3));
+        assert_ne!(file("/tmp/a", 3), file("/tmp/b", 3));
+    }
 }

@@ -138,3 +138,26 @@ impl Fleet {
         Self { devices, unowned, owned, share: None, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_are_shared_evenly_whatever_nodes_take_of_devices() {
+        let fleet = Fleet {
+            live: 3,
+            taking: 2,
+            devices: 10,
+            unowned: 5,
+            owned: 2,
+            share: Some(7),
+            webhooks: 4,
+            unowned_webhooks: 3,
+            owned_webhooks: 1,
+            ..Fleet::default()
+        };
+        let shared = Fleet { devices: 4, unowned: 3, owned: 1, share: None, ..fleet };
+        assert_eq!(fleet.of_webhooks(), shared);
+    }
+}

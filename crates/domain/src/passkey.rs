@@ -112,4 +112,16 @@ mod tests {
         assert_eq!(token.len(), 32);
         assert_ne!(token, page_token("{\"challenge\":\"b\"}"));
     }
+
+    #[test]
+    fn only_a_code_that_is_to_be_compared_is_shown() {
+        let confirm = PasskeyStep::Confirm("ABCD-1234".to_owned());
+        for (step, name, code) in [
+            (PasskeyStep::Requested, "passkey", None),
+            (PasskeyStep::Accepted, "phone", None),
+            (confirm, "confirm", Some("ABCD-1234")),
+        ] {
+            assert_eq!((step.as_str(), step.code()), (name, code));
+        }
+    }
 }

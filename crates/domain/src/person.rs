@@ -172,4 +172,20 @@ mod tests {
         assert!(Role::Owner > Role::Member && Role::Member > Role::Viewer);
         assert!(Role::ALL.iter().all(|role| Role::from_name(role.as_str()) == Some(*role)));
     }
+
+    #[test]
+    fn an_operator_does_everything_and_belongs_to_no_account() {
+        let account = AccountId(7);
+        for (place, role, belongs_to) in [
+            (Place::Operator, Role::Owner, None),
+            (Place::Account(account, Role::Viewer), Role::Viewer, Some(account)),
+        ] {
+            assert_eq!((place.role(), place.account()), (role, belongs_to));
+        }
+    }
+
+    #[test]
+    fn an_invitation_is_open_for_a_week() {
+        assert_eq!(INVITE_MAX.as_secs(), 604_800);
+    }
 }

@@ -134,9 +134,8 @@ fn is_after_zero(rest: &str) -> bool {
 
 /// `62 0812…` is `62 812…`: the zero stands for the country code that is there already.
 fn without_trunk_zero(digits: String, country: &str) -> String {
-    let keeps_zero = country.is_empty() || CODES_WITH_ZERO.contains(&country);
     match digits.strip_prefix(country).and_then(|rest| rest.strip_prefix('0')) {
-        Some(national) if !keeps_zero => format!("{country}{national}"),
+        Some(national) if !CODES_WITH_ZERO.contains(&country) => format!("{country}{national}"),
         _ => digits,
     }
 }
@@ -159,14 +158,14 @@ struct Spelling {
 impl Spelling {
     fn read(text: &str) -> Result<Self, InvalidPhone> {
         let mut spelling = Self::default();
-        spelling.digits.reserve(PHONE_DIGITS_MAX + DECIMALS_MAX);
+        spelling.digits.reserve(text.len());
         text.chars().map(plain).try_for_each(|c| spelling.add(c))?;
         Ok(spelling)
     }
 
     fn add(&mut self, c: char) -> Result<(), InvalidPhone> {
         match c {
-            '0'..='9' if self.digits.len() < PHONE_DIGITS_MAX + DECIMALS_MAX => self.digits.push(c),
+            '0'..='9' => self.digits.push(c),
             '+' if self.digits.is_empty() && !self.has_plus => self.has_plus = true,
             // What a spreadsheet keeps a number's leading zero with.
             '\'' if self.digits.is_empty() => {}
@@ -224,7 +223,6 @@ impl Spelling {
 fn plain(c: char) -> char {
     let digit_from = |zero: u32| char::from_digit(u32::from(c) - zero, 10).unwrap_or(c);
     match c {
-        _ if c.is_ascii_graphic() => c,
         _ if c.is_whitespace() => ' ',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
         '\u{2018}' | '\u{2019}' => '\'',
@@ -334,6 +332,8 @@ mod tests {
             "+62 812\u{2011}3456\u{2013}789",
             "\u{ff0b}６２８１２３４５６７８９",
             "٦٢٨١٢٣٤٥٦٧٨٩",
+            "۶۲۸۱۲۳۴۵۶۷۸۹",
+            "\u{2019}08123456789",
             // With the zero that is dialled inside the country.
             "+62 (0)812-3456-789",
             "62(0) 8123456789",
@@ -354,6 +354,10 @@ mod tests {
             ("+33 6.12.34.56.00", "62", "33612345600"),
             ("+39 06 1234 5678", "39", "390612345678"),
             ("+39 (06) 1234 5678", "39", "390612345678"),
+            ("+39 (0) 6 1234 5678", "62", "390612345678"),
+            // The longest and the shortest that there are.
+            ("00123456789012345.00", "62", "123456789012345"),
+            ("12345678", "62", "12345678"),
             ("+225 01 02 03 04 05", "225", "2250102030405"),
         ];
         for (text, country, number) in abroad {
@@ -368,6 +372,9 @@ mod tests {
             "+",
             "abc",
             "62812x456789",
+            "++628123456789",
+            "62+8123456789",
+            "62812'3456789",
             "1234567",
             "1234567890123456",
             "+08123456789",
@@ -385,6 +392,7 @@ mod tests {
             "628123456789,5",
             "628123456789.0.0",
             "+62 812 3456 789.0",
+            "+62 812 3456 789.00",
             "628.123.456.789,00",
             "628,123,456,789",
             "628123456789.0@c.us",

@@ -104,6 +104,9 @@ mod tests {
         assert!(!is_cut_off(&webp[..webp.len() - 1]), "it only fills up");
         assert!(is_cut_off(&webp[..webp.len() - 2]));
         assert!(is_cut_off(&png(&[(b"IHDR", 13), (b"IDAT", 9)])));
+        for marks in [&b"\xff\xd9"[..], b"\xff\xd0\xff\x01\xff\xd9", b"\xff\xe0\0\x02\xff\xd9"] {
+            assert!(!is_cut_off(&[b"\xff\xd8", marks].concat()), "it has no picture: {marks:?}");
+        }
         for other in
             [&b""[..], b"\xff", b"GIF89a", b"%PDF", b"\x89PNG\r\n\x1a\n--x", b"RIFF", b"\xff\xd8x"]
         {

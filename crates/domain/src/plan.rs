@@ -107,3 +107,36 @@ impl Plan {
         self.features.contains(&feature)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::StrDeserializer;
+
+    use super::*;
+
+    #[test]
+    fn names_of_features_lead_back_in_settings_too() {
+        for feature in Feature::ALL {
+            assert_eq!(Feature::from_name(feature.as_str()), Some(feature));
+            let name: StrDeserializer<'_, serde::de::value::Error> =
+                feature.as_str().into_deserializer();
+            assert_eq!(Feature::deserialize(name), Ok(feature));
+        }
+        assert_eq!(Feature::from_name("sorcery"), None);
+    }
+
+    #[test]
+    fn built_in_plans_include_more_and_more() {
+        let plans = Plan::built_in();
+        let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
+        assert_eq!(names, [DEFAULT_PLAN, "hobby", "pro", "business", "unlimited"]);
+        for (feature, least) in
+            [(Feature::Groups, 1), (Feature::SendImage, 2), (Feature::AdvanceWebhook, 3)]
+        {
+            for (index, plan) in plans.iter().enumerate() {
+                assert_eq!(plan.has(feature), index >= least, "{feature:?} in {}", plan.name);
+            }
+        }
+    }
+}

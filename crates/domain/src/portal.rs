@@ -74,3 +74,34 @@ pub struct PortalLink {
 pub fn expiry(now: Timestamp, seconds: i64) -> Timestamp {
     now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_and_each_permission_takes_a_scope() {
+        for (permission, scope) in [
+            (Permission::Pair, Scope::Manage),
+            (Permission::Read, Scope::Read),
+            (Permission::Send, Scope::Send),
+        ] {
+            assert_eq!(Permission::from_name(permission.as_str()), Some(permission));
+            assert_eq!(permission.scope(), scope);
+        }
+        assert_eq!(Permission::from_name("fly"), None);
+    }
+
+    #[test]
+    fn a_link_lives_a_week_and_a_leap_year_at_most() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (seconds, end) in [
+            (60, "1970-01-01T00:01:00Z"),
+            (PORTAL_LINK_S, "1970-01-08T00:00:00Z"),
+            (PORTAL_LINK_S_MAX, "1971-01-02T00:00:00Z"),
+        ] {
+            assert_eq!(expiry(now, seconds).to_string(), end);
+        }
+        assert_eq!(expiry(now, i64::MAX), Timestamp::MAX);
+    }
+}

@@ -111,9 +111,7 @@ impl Amendment {
     fn is_author(&self, message: &Message) -> bool {
         let Some(author) = &self.author else { return message.direction() == Direction::Out };
         let Some(writer) = &message.sender else { return false };
-        let has_phone = author.phone.is_some() && author.phone == writer.phone;
-        let has_lid = author.lid.is_some() && author.lid == writer.lid;
-        message.direction() == Direction::In && (has_phone || has_lid)
+        message.direction() == Direction::In && author.is_same(writer)
     }
 }
 
@@ -177,3 +175,6 @@ impl Message {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,3 +63,17 @@ pub struct Waiting {
     /// Not before this.
     pub until: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_know_the_reasons_by_their_names() {
+        let names = WaitingReason::ALL.map(WaitingReason::as_str);
+        let planned = ["scheduled", "pacing", "quiet_hours", "first_contacts"];
+        assert_eq!(names[..4], planned);
+        let hindered = ["reachout_timelock", "not_connected", "chat_order", "retry", "file"];
+        assert_eq!(names[4..], hindered);
+    }
+}

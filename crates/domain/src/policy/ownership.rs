@@ -24,10 +24,9 @@ pub fn next_move(fleet: &Fleet, capacity: u32, is_settled: bool) -> Move {
     if fleet.owned < share && fleet.unowned > 0 {
         return Move::Claim(count(share - fleet.owned));
     }
-    if fleet.owned > share && fleet.taking > 1 && is_settled {
-        return hand_over(fleet.owned - share);
-    }
-    Move::Stay
+    // Nobody else takes what the only node has beyond its capacity.
+    let surplus = fleet.owned.saturating_sub(share);
+    if fleet.taking > 1 && is_settled { hand_over(surplus) } else { Move::Stay }
 }
 
 /// The part of all devices that each node runs at most.
@@ -85,6 +84,8 @@ mod tests {
         }
         assert_eq!(next_move(&fleet(3, 10, 6, 0), any, false), Move::Stay, "nodes come and go");
         assert_eq!(next_move(&fleet(1, 10, 0, 10), 4, true), Move::Claim(4), "its capacity");
+        assert_eq!(next_move(&fleet(1, 10, 10, 0), 4, true), Move::Stay, "no other takes them");
+        assert_eq!(next_move(&fleet(2, 10, 10, 0), 4, true), Move::HandOver(6));
     }
 
     #[test]

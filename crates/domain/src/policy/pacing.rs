@@ -133,19 +133,16 @@ impl Pacing {
 
     /// When the quiet hours that hold at `now` end; `None` outside them.
     pub fn quiet_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let quiet = self.quiet_hours.filter(|quiet| quiet.from != quiet.until)?;
+        let quiet = self.quiet_hours?;
         let local = now.to_zoned(zone.clone());
-        let time = local.time();
-        let is_quiet = if quiet.from < quiet.until {
-            quiet.from <= time && time < quiet.until
-        } else {
-            time >= quiet.from || time < quiet.until
+        let (time, today) = (local.time(), local.date());
+        let is_over_midnight = quiet.until < quiet.from;
+        let end = match (quiet.from <= time, time < quiet.until) {
+            (true, true) => today,
+            (false, true) if is_over_midnight => today,
+            (true, false) if is_over_midnight => today.tomorrow().ok()?,
+            _ => return None,
         };
-        if !is_quiet {
-            return None;
-        }
-        let today = local.date();
-        let end = if time < quiet.until { today } else { today.tomorrow().ok()? };
         end.to_datetime(quiet.until).to_zoned(zone.clone()).ok().map(|end| end.timestamp())
     }
 }
@@ -184,10 +181,11 @@ mod tests {
     #[test]
     fn pauses_stay_in_their_range() {
         let pacing = Pacing::between(3, 8).unwrap();
-        for random in [0, 1, 4_999, 5_000, 5_001, u64::MAX] {
-            let gap = pacing.gap(random);
-            assert!((3_000..=8_000).contains(&gap.as_millis()), "{gap:?}");
+        for (random, gap_ms) in [(0, 3_000), (1, 3_001), (5_000, 8_000), (5_001, 3_000)] {
+            assert_eq!(pacing.gap(random).as_millis(), gap_ms, "{random}");
         }
+        assert!((3_000..=8_000).contains(&pacing.gap(u64::MAX).as_millis()));
+        assert_eq!(Pacing::between(5, 5).unwrap().gap(u64::MAX), SignedDuration::from_secs(5));
         assert_eq!(Pacing::off().gap(u64::MAX), SignedDuration::ZERO);
     }
 
@@ -200,20 +198,31 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_over_midnight() {
-        let quiet =
-            QuietHours { from: Time::constant(21, 0, 0, 0), until: Time::constant(7, 0, 0, 0) };
-        let pacing = Pacing { quiet_hours: Some(quiet), ..Pacing::off() };
+    fn quiet_hours_end_on_the_day_they_began_or_over_midnight() {
         let zone = TimeZone::get("Asia/Jakarta").unwrap();
+        let (night, noon) = ((21, 7), (12, 13));
         let cases = [
-            ("2026-11-21T13:59:00Z", None),
-            ("2026-11-21T14:00:00Z", Some("2026-11-22T00:00:00Z")),
-            ("2026-11-21T23:59:00Z", Some("2026-11-22T00:00:00Z")),
-            ("2026-11-22T00:00:00Z", None),
+            (night, "2026-11-21T13:59:59Z", None),
+            (night, "2026-11-21T14:00:00Z", Some("2026-11-22T00:00:00Z")),
+            (night, "2026-11-21T16:59:59Z", Some("2026-11-22T00:00:00Z")),
+            // Midnight in Jakarta.
+            (night, "2026-11-21T17:00:00Z", Some("2026-11-22T00:00:00Z")),
+            (night, "2026-11-21T23:59:59Z", Some("2026-11-22T00:00:00Z")),
+            (night, "2026-11-22T00:00:00Z", None),
+            (noon, "2026-11-21T04:59:59Z", None),
+            (noon, "2026-11-21T05:00:00Z", Some("2026-11-21T06:00:00Z")),
+            (noon, "2026-11-21T05:59:59Z", Some("2026-11-21T06:00:00Z")),
+            (noon, "2026-11-21T06:00:00Z", None),
+            ((12, 12), "2026-11-21T04:59:59Z", None),
+            ((12, 12), "2026-11-21T05:00:00Z", None),
         ];
-        for (now, until) in cases {
-            assert_eq!(pacing.quiet_until(at(now), &zone), until.map(at), "{now}");
+        for ((from, until), now, end) in cases {
+            let [from, until] = [from, until].map(|hour| Time::constant(hour, 0, 0, 0));
+            let quiet_hours = Some(QuietHours { from, until });
+            let pacing = Pacing { quiet_hours, ..Pacing::off() };
+            assert_eq!(pacing.quiet_until(at(now), &zone), end.map(at), "{quiet_hours:?} {now}");
         }
+        assert_eq!(Pacing::off().quiet_until(at("2026-11-21T14:00:00Z"), &zone), None);
     }
 
     #[test]

@@ -122,7 +122,15 @@ impl QueueFull {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::content::{Content, ContentKind, File};
+    use crate::context::Context;
+    use crate::ids::{DeviceId, WhatsappId};
+    use crate::media::Media;
+    use crate::request_file::RequestFile;
 
     fn size(messages: i64, text_bytes: i64, file_bytes: i64) -> QueueSize {
         QueueSize { messages, text_bytes, file_bytes }
@@ -141,8 +149,56 @@ mod tests {
         ] {
             assert_eq!(limits.admit(waiting, more), expected, "{more:?}");
         }
-        let over = size(1, 200, 0);
-        assert_eq!(limits.admit(over, size(1, 0, 5)), Ok(size(2, 200, 5)), "it brings no text");
-        assert_eq!(size(1, 2, 3).minus(size(2, 1, 3)), size(0, 1, 0));
+        let none = QueueSize::default();
+        assert_eq!(limits.admit(none, size(1, 100, 0)), Ok(size(1, 100, 0)), "all of it at once");
+        assert_eq!(limits.admit(none, size(1, 101, 0)), Err(QueueFull::OneRequest(100)));
+    }
+
+    #[test]
+    fn a_limit_that_is_exceeded_already_stops_only_what_uses_it() {
+        let limits = QueueLimits(size(3, 100, 1_000));
+        for (waiting, more) in [
+            (size(4, 0, 0), size(0, 5, 5)),
+            (size(1, 200, 0), size(1, 0, 5)),
+            (size(1, 0, 2_000), size(1, 5, 0)),
+        ] {
+            assert_eq!(limits.admit(waiting, more), Ok(waiting.plus(more)), "{more:?}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_makes_room_but_never_less_than_none_waits() {
+        assert_eq!(size(5, 60, 700).minus(size(2, 20, 300)), size(3, 40, 400));
+        assert_eq!(size(1, 2, 3).minus(size(2, 3, 4)), size(0, 0, 0));
+    }
+
+    #[test]
+    fn an_account_may_have_the_documented_sizes_waiting() {
+        let documented = size(100_000, 67_108_864, 1_073_741_824);
+        assert_eq!(QueueLimits::default(), QueueLimits(documented), "64 MiB and 1 GiB");
+    }
+
+    #[test]
+    fn texts_and_captions_count_in_bytes_and_files_beside_them() {
+        let message = |content, file_size| NewMessage {
+            device_id: DeviceId(Uuid::nil()),
+            chat: "628111111111@s.whatsapp.net".into(),
+            content,
+            context: Context::default(),
+            inline_file: Some(RequestFile { size: file_size, sha256: [0; 32] })
+                .filter(|file| file.size > 0),
+            whatsapp_id: WhatsappId::from_random([1; 8]),
+            typing: false,
+            priority: 0,
+            due_at: Timestamp::UNIX_EPOCH,
+            is_scheduled: false,
+            expires_at: Timestamp::MAX,
+            retry_interval_s: None,
+        };
+        let file = File { kind: ContentKind::Image, caption: "é".into(), media: Media::default() };
+        let messages =
+            [message(Content::Text("four".into()), 0), message(Content::File(file), 300)];
+        assert_eq!(QueueSize::of(&messages), size(2, 6, 300));
+        assert_eq!(QueueSize::of(&[]), QueueSize::default());
     }
 }

@@ -141,6 +141,8 @@ mod tests {
         for (day, month, day_used, month_used, expected) in cases {
             let spent = usage(day_used, month_used).spend(&plan(day, month));
             assert_eq!(spent.map(|(_, receipt)| receipt.remaining), expected);
+            let used = expected.map(|_| usage(day_used + 1, month_used + 1));
+            assert_eq!(spent.map(|(used, _)| used), used);
         }
     }
 

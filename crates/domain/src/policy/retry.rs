@@ -37,4 +37,9 @@ mod tests {
             assert_eq!(at.as_second(), 7);
         }
     }
+
+    #[test]
+    fn messages_are_scheduled_a_leap_year_ahead_at_most() {
+        assert_eq!(EXPIRY_MAX.as_secs(), 31_622_400);
+    }
 }

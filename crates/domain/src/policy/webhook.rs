@@ -95,11 +95,10 @@ mod tests {
         }
         assert_eq!(tries_at, TRIES_AT_S);
         assert_eq!(judge(None, None, 10, NOW, 0), Verdict::Dead);
-        for random in [0, 1_999, 2_000, u64::MAX] {
-            let Verdict::Again(at) = judge(Some(500), None, 1, NOW, random) else {
-                panic!("it is tried again")
-            };
-            assert!((4_000..=6_000).contains(&at.as_millisecond()), "{at}");
+        // A fifth shorter or longer than five seconds, as chance will have it.
+        for (random, pause_ms) in [(0, 4_000), (1_999, 5_999), (2_000, 6_000), (2_001, 4_000)] {
+            let again = Verdict::Again(NOW + SignedDuration::from_millis(pause_ms));
+            assert_eq!(judge(Some(500), None, 1, NOW, random), again, "{random}");
         }
     }
 
@@ -142,5 +141,12 @@ mod tests {
         assert_eq!(pause(120, 1), Some(120));
         assert_eq!(pause(1, 2), Some(236), "not a shorter one");
         assert_eq!(pause(u64::MAX, 1), Some(86_400));
+    }
+
+    #[test]
+    fn later_events_wait_for_four_tries_of_an_earlier_one() {
+        for (tries, holds) in [(0, true), (3, true), (4, false), (10, false)] {
+            assert_eq!(is_holding(tries), holds, "{tries}");
+        }
     }
 }
