@@ -165,8 +165,8 @@ fn an_accepted_message_is_what_was_asked_for_in_whole_milliseconds() {
 fn what_others_write_is_made_storable() {
     let incoming = IncomingMessage {
         whatsapp_id: WhatsappId("3EB1".into()),
-        chat: "62\01@s.whatsapp.net".into(),
-        sender: address("62\01", "7\0@lid"),
+        chat: "62\x001@s.whatsapp.net".into(),
+        sender: address("62\x001", "7\0@lid"),
         origin: ReceivedOrigin::Incoming,
         content: Content::Text("h\0i".into()),
         context: Context { sender_name: Some("Bu\0di".into()), ..Context::default() },

@@ -137,6 +137,9 @@ async fn an_operator_lists_and_drains_nodes() {
     let mut fleet = Fleet::start(2).await;
     let owner = fleet.owner().await;
     let other = fleet.other_than(owner);
+    let load = fleet.load(other, 0);
+    load.wait_for_acknowledged(ACKNOWLEDGED).await;
+    let watch = fleet.watch(other);
     let (name, operator) = (fleet.name(owner), fleet.nodes[other].operator());
     let node = fleet.node(other, &name).await;
     assert_eq!(node["status"], "live", "{node}");
@@ -148,6 +151,9 @@ async fn an_operator_lists_and_drains_nodes() {
     })
     .await;
     fleet.wait_until_all_send(other).await;
+    let seen = watch.end().await;
+    seen.check(Duration::from_secs(OFFLINE_S_MAX));
+    fleet.ledger.add(load.end().await);
     let admin = async |fleet: &Fleet, args: &[&str]| {
         fleet.nodes[other].command(&[&["admin", "nodes"], args].concat()).await
     };
@@ -164,7 +170,7 @@ async fn an_operator_lists_and_drains_nodes() {
     admin(&fleet, &["remove", &id]).await.ok();
     assert!(line(&admin(&fleet, &[]).await.ok()).is_none());
     fleet.nodes[owner].restart().await;
-    fleet.finish("a node that is drained", "1 round").await;
+    fleet.finish("a node that is drained", seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

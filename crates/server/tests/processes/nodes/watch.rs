@@ -72,7 +72,7 @@ impl fmt::Display for Seen {
         let Self { offline, hops, again, .. } = self;
         write!(
             f,
-            "offline for {offline:?} at most; {again} of {hops} requests were to be tried again"
+            "offline for {offline:.1?} at most; {again} of {hops} requests were to be tried again"
         )
     }
 }
