@@ -368,8 +368,7 @@ pub struct NewMessage {
     pub chat: ChatId,
     pub content: Content,
     pub context: Context,
-    /// The file that came with the request, if one did: in the media store until the message has left,
-    /// under [`blob_key`](crate::request_file::blob_key).
+    /// A file that came along: in the media store, under [`blob_key`](crate::request_file::blob_key).
     pub inline_file: Option<RequestFile>,
     pub whatsapp_id: WhatsappId,
     pub typing: bool,
