@@ -419,6 +419,7 @@ mod tests {
     use crate::content::{Content, File};
     use crate::context::Context;
     use crate::media::Media;
+    use crate::message::TEXT_CHARS_MAX;
     use crate::policy::quota::{QuotaKind, QuotaReceipt};
 
     fn at(second: i64) -> Timestamp {
@@ -444,6 +445,11 @@ mod tests {
         };
         let quota = QuotaReceipt { kind: QuotaKind::Plan, remaining: 1 };
         new.accepted(MessageId(1), AccountId(1), quota, at(0))
+    }
+
+    #[test]
+    fn a_repeat_reads_the_longest_text() {
+        assert_eq!(REPEATED_BYTES_MAX / TEXT_CHARS_MAX, 4, "bytes of a character, at most");
     }
 
     #[test]
