@@ -273,9 +273,7 @@ pub trait Store:
     }
     /// Erases what waits for a device of an account that is being deleted, where it cannot first be
     /// moved into the history.
-    async fn discard_waiting(&self, _account: AccountId, _device: DeviceId) -> StoreResult<()> {
-        Ok(())
-    }
+    async fn discard_waiting(&self, account: AccountId, device: DeviceId) -> StoreResult<()>;
     /// Replaces such a value.
     async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()>;
     /// A value that must be the same at every start, such as the operator key's hash; `make` is
@@ -298,9 +296,7 @@ pub trait Dispatcher: Send + Sync {
     /// These messages have just been committed and wait to be sent.
     fn accepted(&self, entries: Vec<OutboxEntry>);
     /// Whether this node runs a device, where several share the devices.
-    fn runs(&self, _device: DeviceId) -> bool {
-        true
-    }
+    fn runs(&self, device: DeviceId) -> bool;
     /// Takes a message back if it has not been handed to WhatsApp.
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation>;
     /// Waits until an accepted message has left the queue, at most `patience`: the message as it is
@@ -395,4 +391,33 @@ pub trait CallReplies: Send + Sync {
         call: &Call,
         text: &str,
     ) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_valid_until_its_end() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let holder = |expires_at| KeyHolder {
+            caller: Caller::Account(AccountId(1), KeyId(1)),
+            account: Account {
+                id: AccountId(1),
+                name: "Toko".into(),
+                email: "toko@b.example".into(),
+                plan: "free".into(),
+                default_country: "62".into(),
+                timezone: "UTC".to_owned().into(),
+                created_at: at(0),
+            },
+            plan: Arc::new(Plan::built_in().remove(0)),
+            scopes: Scopes::ALL,
+            expires_at,
+        };
+        for (now, is_valid) in [(9, true), (10, false), (11, false)] {
+            assert_eq!(holder(Some(at(10))).holds(at(now)), is_valid, "{now}");
+            assert!(holder(None).holds(at(now)), "for ever");
+        }
+    }
 }

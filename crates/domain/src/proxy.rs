@@ -238,4 +238,20 @@ mod tests {
             assert!(Proxy::parse(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn names_and_passwords_have_their_lengths() {
+        let long = |length| "u".repeat(length);
+        for (text, fits) in [
+            (format!("socks5://{}:{}@proxy.example", long(255), long(255)), true),
+            (format!("socks5://u:{}@proxy.example", long(256)), false),
+            (format!("socks5://{}%75:x@proxy.example", long(254)), true),
+            (format!("socks5://{}", long(253)), true),
+            (format!("socks5://{}", long(254)), false),
+            ("socks5://u%0a:x@proxy.example".to_owned(), false),
+            ("socks5://u%3a:x@proxy.example".to_owned(), false),
+        ] {
+            assert_eq!(Proxy::parse(&text).is_ok(), fits, "{text}");
+        }
+    }
 }

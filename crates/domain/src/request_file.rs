@@ -55,9 +55,15 @@ pub fn is_blob_key(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use uuid::Uuid;
 
     use super::*;
+    use crate::content::{Content, ContentKind, File};
+    use crate::context::Context;
+    use crate::incoming_file::FileState;
+    use crate::media::Media;
+    use crate::message::{Address, IncomingMessage, ReceivedOrigin};
 
     #[test]
     fn names_are_those_of_their_acceptance_and_of_no_file_that_came_in() {
@@ -69,5 +75,36 @@ mod tests {
         for other in ["7/00000000-0000-0000-0000-000000000000/12", "request-/12", ""] {
             assert!(!is_blob_key(other), "{other}");
         }
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let file = RequestFile::of(b"abc");
+        assert_eq!((file.size, hex::encode(file.sha256).as_str()), (3, sha256));
+    }
+
+    #[test]
+    fn only_a_file_without_another_place_came_with_its_request() {
+        let (device, id) = (DeviceId(Uuid::nil()), crate::ids::MessageId(1));
+        let whatsapp_id = WhatsappId::from_random([1; 8]);
+        let named = |content: Content| {
+            let message = IncomingMessage {
+                whatsapp_id: whatsapp_id.clone(),
+                chat: "628111@s.whatsapp.net".into(),
+                sender: Address::default(),
+                origin: ReceivedOrigin::Phone,
+                content,
+                context: Context::default(),
+                at: Timestamp::UNIX_EPOCH,
+            };
+            let now = Timestamp::UNIX_EPOCH;
+            blob_key_of(&message.received(id, AccountId(7), device, now))
+        };
+        let file = |url: Option<&str>, state| {
+            let media = Media { url: url.map(str::to_owned), state, ..Media::default() };
+            Content::File(File { kind: ContentKind::Image, caption: "".into(), media })
+        };
+        let key = blob_key(AccountId(7), device, &whatsapp_id);
+        assert_eq!(named(file(None, None)), Some(key));
+        assert_eq!(named(file(Some("https://file.example/a.png"), None)), None);
+        assert_eq!(named(file(None, Some(FileState::Stored))), None);
+        assert_eq!(named(Content::Text("halo".into())), None);
     }
 }

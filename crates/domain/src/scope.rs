@@ -95,10 +95,18 @@ mod tests {
         assert_eq!(send.lacks(Scopes::ALL), Some(Scope::Read));
         assert_eq!(Scopes::ALL.lacks(send), None);
         assert_eq!(Scope::ALL.into_iter().collect::<Scopes>(), Scopes::ALL);
-        assert!([].into_iter().collect::<Scopes>().is_empty());
+        assert!([].into_iter().collect::<Scopes>().is_empty() && !send.is_empty());
         let of_role = |role| Scopes::of_role(role).iter().map(Scope::as_str).collect::<Vec<_>>();
         assert_eq!(of_role(Role::Viewer), ["read"]);
         assert_eq!(of_role(Role::Member), ["read", "send"]);
         assert_eq!(of_role(Role::Owner), ["read", "send", "manage"]);
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::from_name(scope.as_str()), Some(scope));
+        }
+        assert_eq!(Scope::from_name("admin"), None);
     }
 }

@@ -348,6 +348,7 @@ mod tests {
             (vote("1", &["Soto"], 12), true, [1, 2]),
             (vote("1", &["Nasi"], 11), false, [1, 2]),
             (vote("1", &["Soto"], 13), false, [1, 2]),
+            (vote("2", &["Nasi"], 10), true, [1, 1]),
             (vote("2", &[], 14), true, [0, 1]),
         ];
         for (vote, has_changed, tally) in cases {
@@ -377,5 +378,124 @@ mod tests {
         vote.name(vec!["Soto".into(), "Rawon".into()]);
         assert_eq!((vote.digests.len(), vote.options().len()), (2, 2));
         assert_eq!(Structured::PollVote(vote).text(), "Soto, Rawon");
+    }
+
+    /// One of each kind, with `c` in every text.
+    fn one_of_each(c: &str) -> Vec<Structured> {
+        let text = || format!("a{c}b");
+        let some = || Some(text());
+        let place = Location { latitude: 1.0, longitude: 2.0, name: some(), address: some() };
+        vec![
+            Structured::LiveLocation(LiveLocation {
+                place,
+                accuracy_m: None,
+                heading: None,
+                speed: None,
+                sequence: 1,
+            }),
+            Structured::PollVote(PollVote::new(vec![text()], vec![text()])),
+            Structured::Answer(Answer {
+                kind: AnswerKind::Button,
+                id: some(),
+                text: text(),
+                params: some(),
+            }),
+            Structured::Order(Order {
+                id: text(),
+                title: some(),
+                text: text(),
+                currency: some(),
+                ..Order::default()
+            }),
+            Structured::GroupInvite(GroupInvite {
+                group: text(),
+                name: some(),
+                code: some(),
+                expires_at: None,
+                text: text(),
+            }),
+            Structured::Event(CalendarEvent {
+                name: text(),
+                description: some(),
+                place: some(),
+                link: some(),
+                ..CalendarEvent::default()
+            }),
+            Structured::Album(Album { images: 1, videos: 2 }),
+            Structured::Unnamed(Unnamed { name: text(), text: text() }),
+        ]
+    }
+
+    #[test]
+    fn no_text_keeps_what_a_database_does_not_store() {
+        for (mut dirty, clean) in one_of_each("\0").into_iter().zip(one_of_each("")) {
+            dirty.clean();
+            assert_eq!(dirty, clean);
+        }
+    }
+
+    #[test]
+    fn votes_and_moving_places_are_found_among_the_others() {
+        let all = one_of_each("");
+        let votes: Vec<_> = all.iter().filter_map(Structured::vote).collect();
+        assert_eq!(votes, [&PollVote::new(vec!["ab".into()], vec!["ab".into()])]);
+        let places = all.iter().filter_map(Structured::live_location);
+        assert_eq!(places.map(|live| live.sequence).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn what_has_no_words_is_named_otherwise() {
+        let (name, id) = (|| Some("name".to_owned()), || "id".to_owned());
+        for (words, expected) in
+            [("words", ["words"; 5]), ("", ["id", "name", "name", "name", "id"])]
+        {
+            let text = words.to_owned();
+            let shown = [
+                Structured::Answer(Answer {
+                    kind: AnswerKind::List,
+                    id: Some(id()),
+                    text: text.clone(),
+                    params: None,
+                }),
+                Structured::Order(Order { title: name(), text: text.clone(), ..Order::default() }),
+                Structured::GroupInvite(GroupInvite {
+                    name: name(),
+                    text: text.clone(),
+                    ..GroupInvite::default()
+                }),
+                Structured::Event(CalendarEvent {
+                    name: text.clone(),
+                    description: name(),
+                    ..CalendarEvent::default()
+                }),
+                Structured::Unnamed(Unnamed { name: id(), text }),
+            ];
+            assert_eq!(shown.each_ref().map(Structured::text), expected);
+        }
+    }
+
+    #[test]
+    fn a_full_poll_takes_changed_votes_and_no_new_ones() {
+        let mut poll = Poll { options: vec!["Nasi".into()], ..Poll::default() };
+        for voter in 0..VOTERS_MAX {
+            assert!(poll.vote(&vote(&voter.to_string(), &["Nasi"], 10)), "{voter}");
+        }
+        assert!(!poll.vote(&vote("one more", &["Nasi"], 11)));
+        assert!(poll.vote(&vote("0", &[], 11)));
+        assert_eq!(poll.tally(), [VOTERS_MAX - 1]);
+    }
+
+    #[test]
+    fn names_lead_back() {
+        use AnswerKind::{Button, Interactive, List, Template};
+        for (kind, name) in [
+            (Button, "button"),
+            (List, "list"),
+            (Template, "template"),
+            (Interactive, "interactive"),
+        ] {
+            assert_eq!((kind.as_str(), AnswerKind::from_name(name)), (name, Some(kind)));
+        }
+        assert_eq!(AnswerKind::from_name("menu"), None);
     }
 }

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn types_are_mime_types() {
-        let long = format!("image/{}", "m".repeat(250));
+        let longest = format!("image/{}", "m".repeat(249));
+        let long = format!("{longest}m");
         for (text, expected) in [
             ("application/pdf", true),
             ("audio/ogg; codecs=opus", true),
@@ -118,6 +119,7 @@ mod tests {
             ("image/jpeg/x", false),
             ("text/html\r\nX-A: b", false),
             ("text/html;\r\nX-A: b", false),
+            (longest.as_str(), true),
             (long.as_str(), false),
             ("", false),
         ] {
@@ -131,5 +133,18 @@ mod tests {
         assert_eq!(cleaned_address("62\08").as_deref(), Some("628"));
         let long = cleaned_address(&"é".repeat(200)).unwrap_or_default();
         assert_eq!(long.len(), 254, "cut between two characters");
+        assert_eq!(cleaned_address(&"a".repeat(255)), None);
+        assert_eq!(cleaned_address(&"a".repeat(256)), Some("a".repeat(255)));
+    }
+
+    #[test]
+    fn texts_are_stored_without_what_no_phone_shows() {
+        for (text, stored) in [("halo", "halo"), ("\0ha\0lo\0", "halo"), ("\0", "")] {
+            assert_eq!(storable(text), stored, "{text:?}");
+            let (mut own, mut shared) = (text.to_owned(), Arc::from(text));
+            clean(&mut own);
+            clean_shared(&mut shared);
+            assert_eq!((own.as_str(), &*shared), (stored, stored), "{text:?}");
+        }
     }
 }

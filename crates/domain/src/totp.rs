@@ -59,7 +59,7 @@ impl TotpSecret {
         mac.update(&step.to_be_bytes());
         let digest = mac.finalize().into_bytes();
         let at = usize::from(digest[digest.len() - 1] & 15);
-        let part = digest[at..at + 4].iter().fold(0, |part, byte| part << 8 | u32::from(*byte));
+        let part = u32::from_be_bytes(std::array::from_fn(|n| digest[at + n]));
         format!("{:0DIGITS$}", (part & 0x7fff_ffff) % 1_000_000)
     }
 }

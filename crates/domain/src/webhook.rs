@@ -476,3 +476,6 @@ pub struct WebhookPatch {
     /// Another secret, or the same one sealed anew.
     pub secret: Option<SealedSecret>,
 }
+
+#[cfg(test)]
+mod tests;

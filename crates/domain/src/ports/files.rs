@@ -143,3 +143,29 @@ pub trait MediaLinks: Send + Sync {
     /// Whose file a token of such an address names; `None` when it was not made here, or is over.
     fn read(&self, token: &str, now: Timestamp) -> Option<(AccountId, MessageId)>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_within_the_file() {
+        use FilePart::{Bytes, From, Last};
+        for (part, range) in [
+            (Bytes(2..5), 2..5),
+            (Bytes(2..99), 2..10),
+            (Bytes(9..10), 9..10),
+            (Bytes(3..3), 10..10),
+            (Bytes(10..11), 10..10),
+            (From(0), 0..10),
+            (From(9), 9..10),
+            (From(10), 10..10),
+            (From(99), 10..10),
+            (Last(1), 9..10),
+            (Last(99), 0..10),
+            (Last(0), 10..10),
+        ] {
+            assert_eq!(part.of(10), range, "{part:?}");
+        }
+    }
+}

@@ -409,3 +409,118 @@ pub trait MessageStore: Send + Sync {
     /// Deletes the messages from before `since`, in bounded bites; how many there were.
     async fn delete_old_messages(&self, since: Timestamp) -> StoreResult<u64>;
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::content::{Content, File};
+    use crate::context::Context;
+    use crate::media::Media;
+    use crate::message::TEXT_CHARS_MAX;
+    use crate::policy::quota::{QuotaKind, QuotaReceipt};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    }
+
+    /// Accepted at 0, due at 10.
+    fn waiting(is_scheduled: bool) -> Message {
+        let media = Media { filename: Some("asked.bin".into()), ..Media::default() };
+        let new = NewMessage {
+            device_id: DeviceId(Uuid::nil()),
+            chat: "628111@s.whatsapp.net".into(),
+            content: Content::File(File { kind: ContentKind::Document, caption: "".into(), media }),
+            context: Context::default(),
+            inline_file: None,
+            whatsapp_id: WhatsappId::from_random([1; 8]),
+            typing: false,
+            priority: 0,
+            due_at: at(10),
+            is_scheduled,
+            expires_at: at(100),
+            retry_interval_s: None,
+        };
+        let quota = QuotaReceipt { kind: QuotaKind::Plan, remaining: 1 };
+        new.accepted(MessageId(1), AccountId(1), quota, at(0))
+    }
+
+    #[test]
+    fn a_repeat_reads_the_longest_text() {
+        assert_eq!(REPEATED_BYTES_MAX / TEXT_CHARS_MAX, 4, "bytes of a character, at most");
+    }
+
+    #[test]
+    fn what_is_due_at_once_follows_no_other_clock() {
+        for (is_scheduled, attempts, due) in
+            [(false, 0, [5, 10]), (false, 1, [10, 10]), (true, 0, [10, 10]), (true, 1, [10, 10])]
+        {
+            let message = Message { attempts, ..waiting(is_scheduled) };
+            let entry = OutboxEntry::from(&message);
+            let seen = [5, 15].map(|now| entry.due_from(at(now)));
+            assert_eq!(seen, due.map(at), "{is_scheduled} {attempts}");
+        }
+    }
+
+    /// The message after these steps, of which each takes a second.
+    fn after(mut message: Message, steps: &[MessageEvent]) -> Message {
+        let progress = Progress {
+            id: message.id,
+            steps: steps.iter().copied().zip((20..).map(at)).collect(),
+            failure: Some(Failure::new("lost", "the connection was lost")),
+            next_attempt_at: Some(at(60)),
+            file: Some(Box::new(FileFacts {
+                kind: ContentKind::Image,
+                filename: None,
+                mimetype: "image/png".into(),
+                size: 3,
+                seconds: None,
+                dimensions: None,
+                pages: None,
+            })),
+        };
+        progress.apply_to(&mut message);
+        message
+    }
+
+    #[test]
+    fn steps_move_a_message_as_they_happened() {
+        use MessageEvent::{Acknowledged, AttemptFailed, Expired, Submitted, Withdrawn};
+        use MessageState as S;
+        // Whether it was scheduled, the steps, the states after the first, the state that is kept, and the attempts.
+        let cases: [(_, &[MessageEvent], &[S], _, _); 8] = [
+            (false, &[Submitted], &[S::Sending], S::Queued, 1),
+            (false, &[Submitted, AttemptFailed], &[S::Sending, S::Queued], S::Queued, 1),
+            (false, &[Submitted, Acknowledged], &[S::Sending, S::Sent], S::Sent, 1),
+            (false, &[Withdrawn], &[S::Cancelled], S::Cancelled, 0),
+            (false, &[Acknowledged, Submitted], &[S::Sent], S::Sent, 0),
+            (true, &[Submitted, Acknowledged], &[S::Queued, S::Sending, S::Sent], S::Sent, 1),
+            (true, &[Withdrawn], &[S::Cancelled], S::Cancelled, 0),
+            (true, &[Expired], &[S::Expired], S::Expired, 0),
+        ];
+        for (is_scheduled, steps, states, state, attempts) in cases {
+            let message = after(waiting(is_scheduled), steps);
+            let passed: Vec<_> = message.history.iter().skip(1).map(|step| step.state).collect();
+            assert_eq!(passed, states, "{is_scheduled} {steps:?}");
+            assert_eq!((message.state, message.attempts), (state, attempts), "{steps:?}");
+            let due = if state.is_waiting() { at(60) } else { at(10) };
+            assert_eq!(message.due_at, due, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_sent_is_described_by_what_went_out() {
+        use MessageEvent::{Acknowledged, AttemptFailed, Submitted};
+        for (end, mimetype, failure) in
+            [(Acknowledged, Some("image/png"), None), (AttemptFailed, None, Some("lost"))]
+        {
+            let message = after(waiting(false), &[Submitted, end]);
+            let media = message.media().unwrap();
+            assert_eq!(media.mimetype.as_deref(), mimetype, "{end:?}");
+            assert_eq!(message.kind(), ContentKind::Image, "{end:?}");
+            assert_eq!(message.failure.as_ref().map(|failure| failure.code.as_str()), failure);
+        }
+    }
+}

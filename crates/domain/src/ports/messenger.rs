@@ -168,19 +168,15 @@ pub trait Messenger: Send + Sync {
     /// Marks messages of one chat that came in as read.
     async fn mark_read(
         &self,
-        _device: DeviceId,
-        _messages: &[Message],
-    ) -> std::result::Result<(), SendError> {
-        Err(SendError::NotConnected)
-    }
+        device: DeviceId,
+        messages: &[Message],
+    ) -> std::result::Result<(), SendError>;
     /// Rejects a call.
     async fn reject_call(
         &self,
-        _device: DeviceId,
-        _call: &Call,
-    ) -> std::result::Result<(), SendError> {
-        Err(SendError::NotConnected)
-    }
+        device: DeviceId,
+        call: &Call,
+    ) -> std::result::Result<(), SendError>;
     /// Asks the phone for messages of a chat from before this one, and waits a while for them: how many
     /// of them were stored ([`MessengerEvents::history`]); `None` when the phone has not answered yet.
     async fn ask_history(
@@ -194,10 +190,8 @@ pub trait Messenger: Send + Sync {
     /// Asks WhatsApp until when the number may write to no strangers; `None` when it may.
     async fn restriction(
         &self,
-        _device: DeviceId,
-    ) -> std::result::Result<Option<Timestamp>, SendError> {
-        Err(SendError::NotConnected)
-    }
+        device: DeviceId,
+    ) -> std::result::Result<Option<Timestamp>, SendError>;
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
     /// Shows or changes a group. Fails for good with [`Failure::GROUP_NOT_AVAILABLE`] when there is none

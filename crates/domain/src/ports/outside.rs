@@ -193,3 +193,79 @@ pub trait EventFormats: Send + Sync {
         self.all().into_iter().find(|rules| rules.name == format.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AccountId, WebhookId};
+
+    struct Formats;
+
+    impl EventFormats for Formats {
+        fn all(&self) -> Vec<FormatRules> {
+            let named = |name| FormatRules {
+                name,
+                events: &EventKind::ALL,
+                needs_challenge: false,
+                shares_secret: false,
+                secret_prefix: "",
+            };
+            ["gerbang", "other"].map(named).to_vec()
+        }
+
+        fn encode(
+            &self,
+            _: &FormatName,
+            _: &str,
+            _: &Event,
+            _: SigningSecrets<'_>,
+            _: Timestamp,
+        ) -> Option<WebhookRequest> {
+            None
+        }
+    }
+
+    #[test]
+    fn rules_are_those_of_the_format() {
+        let rules = |name: &str| Formats.rules(&FormatName(name.to_owned()));
+        assert_eq!(rules("other").map(|rules| rules.name), Some("other"));
+        assert_eq!(rules("unknown"), None);
+    }
+
+    /// Opens what is sealed for one row.
+    struct Cipher(SecretRow);
+
+    impl SecretCipher for Cipher {
+        fn seal(&self, _: SecretRow, secret: &str) -> SealedSecret {
+            SealedSecret(secret.into())
+        }
+
+        fn open(&self, row: SecretRow, sealed: &SealedSecret) -> Option<String> {
+            (row == self.0).then(|| String::from_utf8_lossy(&sealed.0).into_owned())
+        }
+
+        fn is_current(&self, _: &SealedSecret) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn secrets_of_a_webhook_are_those_of_its_row() {
+        let (account, webhook) = (AccountId(1), WebhookId(2));
+        let secrets = WebhookSecrets::new("a secret of mine".into(), true);
+        let hook = Webhook {
+            id: webhook,
+            account_id: account,
+            device_id: None,
+            url: "https://hook.example".into(),
+            format: FormatName("gerbang".into()),
+            events: vec![EventKind::MessageSent],
+            secret: SealedSecret(secrets.to_text().into()),
+            disabled: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let opened = |row| (&Cipher(row) as &dyn SecretCipher).secrets(&hook);
+        assert!(opened(SecretRow::Webhook { account, webhook }) == Some(secrets));
+        assert!(opened(SecretRow::Webhook { account, webhook: WebhookId(3) }).is_none());
+    }
+}

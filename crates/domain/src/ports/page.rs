@@ -32,3 +32,19 @@ pub struct PageRequest {
     /// At most this many.
     pub limit: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_begins_where_this_one_has_ended() {
+        let next = |items: &[i64], has_more, looked_to| {
+            Page { items: items.to_vec(), has_more, looked_to }.next(|number| *number)
+        };
+        assert_eq!(next(&[9, 7], true, None), Some(7));
+        assert_eq!(next(&[9, 7], false, None), None);
+        assert_eq!(next(&[9, 7], true, Some(4)), Some(4), "as far as a search has looked");
+        assert_eq!(next(&[], true, Some(4)), Some(4));
+    }
+}

@@ -47,14 +47,13 @@ type Checked = (Content, Option<Vec<u8>>);
 
 /// The long text of the message before, as it was checked: a broadcast has one text for all its receivers.
 #[derive(Default)]
-pub(super) struct LastText(Option<(&'static str, Arc<str>)>);
+pub(super) struct LastText(Option<Arc<str>>);
 
 impl LastText {
     fn check(&mut self, field: &'static str, text: Arc<str>) -> Result<Arc<str>> {
-        let is_same = |(last, known): &(_, Arc<str>)| *last == field && Arc::ptr_eq(known, &text);
-        if !self.0.as_ref().is_some_and(is_same) {
+        if !self.0.as_ref().is_some_and(|known| Arc::ptr_eq(known, &text)) {
             check_characters(field, &text)?;
-            self.0 = Some((field, Arc::clone(&text)));
+            self.0 = Some(Arc::clone(&text));
         }
         Ok(text)
     }
@@ -368,6 +367,11 @@ mod tests {
         {
             assert_eq!(check_emoji(emoji.into()).ok().as_deref(), kept, "{emoji:?}");
         }
+        let joined = |others| "👨".to_owned() + &"\u{200d}❤".repeat(others);
+        for (others, bytes, is_taken) in [(10, 64, true), (11, 70, false)] {
+            let emoji = joined(others);
+            assert_eq!((emoji.len(), check_emoji(emoji).is_ok()), (bytes, is_taken));
+        }
     }
 
     #[test]
@@ -404,13 +408,16 @@ mod tests {
     fn a_file_that_begins_as_another_kind_is_refused() {
         use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
         let (png, wav, webp) = (b"\x89PNG\r\n\x1a\n", b"RIFF....WAVEfmt ", b"RIFF....WEBPVP8 ");
-        let cases: [(&[u8], &[ContentKind]); 6] = [
+        let any = &[Image, Video, Audio, Voice, Document, Sticker];
+        let cases: [(&[u8], &[ContentKind]); 8] = [
             (png, &[Image, Sticker, Document]),
             (webp, &[Image, Sticker, Document]),
             (wav, &[Audio, Voice, Document]),
             (b"%PDF-1.4", &[Document]),
             (b"\n <!DOCTYPE html><html>", &[Document]),
-            (b"anything", &[Image, Video, Audio, Voice, Document, Sticker]),
+            (b"ID3\x04", &[Audio, Voice, Document]),
+            (b"RIFF....AVI LIST", any),
+            (b"anything", any),
         ];
         for (bytes, allowed) in cases {
             for kind in [Image, Video, Audio, Voice, Document, Sticker] {
@@ -492,6 +499,144 @@ mod tests {
             "1234567890123456",
         ] {
             assert_eq!(checked(wrong), "contacts[0].phone", "{wrong}");
+        }
+    }
+
+    /// The field that is wrong.
+    fn wrong<T>(checked: Result<T>) -> Option<&'static str> {
+        match checked {
+            Ok(_) => None,
+            Err(Error::Invalid { field, .. }) => Some(field),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn texts_have_a_length_and_no_nul() {
+        let longest = "é".repeat(TEXT_CHARS_MAX);
+        for (text, is_taken) in
+            [("halo", true), (&longest, true), (&(longest.clone() + "a"), false), ("a\0", false)]
+        {
+            let kept = check_text(text.into()).ok();
+            assert_eq!(kept.as_deref(), is_taken.then_some(text));
+        }
+        assert_eq!(wrong(check_text(" ".into())), Some("text"));
+    }
+
+    #[test]
+    fn each_text_is_checked_and_a_shared_one_stays_shared() {
+        let (mut last, good): (_, Arc<str>) = (LastText::default(), "halo".into());
+        for _ in 0..2 {
+            let kept = last.check("text", good.clone()).unwrap();
+            assert!(Arc::ptr_eq(&kept, &good));
+            let bad = last.check("media.caption", "a\0".into());
+            assert_eq!(wrong(bad), Some("media.caption"));
+        }
+        assert_eq!(wrong(LastText::default().check("text", "a\0".into())), Some("text"));
+    }
+
+    #[test]
+    fn polls_and_lists_of_contacts_have_their_sizes() {
+        let poll = |options, selectable| Poll {
+            question: "?".into(),
+            options: (0..options).map(|n: usize| format!("answer {n}")).collect(),
+            selectable,
+            votes: Vec::new(),
+        };
+        for (options, selectable, field) in [
+            (1, 0, Some("poll.options")),
+            (2, 0, None),
+            (2, 2, None),
+            (2, 3, Some("poll.selectable")),
+            (12, 1, None),
+            (13, 1, Some("poll.options")),
+        ] {
+            assert_eq!(wrong(check_poll(poll(options, selectable))), field, "{options}");
+        }
+        let contact =
+            Contact { name: "Ani".into(), phone: Some("112".into()), ..Contact::default() };
+        for (count, field) in [(0, Some("contacts")), (1, None), (10, None), (11, Some("contacts"))]
+        {
+            let contacts = check_contacts(vec![contact.clone(); count], "62");
+            assert_eq!(contacts.as_ref().map_or(count, Vec::len), count);
+            assert_eq!(wrong(contacts), field, "{count}");
+        }
+    }
+
+    #[test]
+    fn lines_have_a_length_and_no_control_characters() {
+        for (line, is_taken) in [
+            ("é".repeat(9), true),
+            ("é".repeat(10), false),
+            (format!("  {}  ", "é".repeat(9)), true),
+            ("a\nb".to_owned(), false),
+        ] {
+            assert_eq!(check_line("poll.question", &line, 1, 9).is_ok(), is_taken, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_of_a_file_fits_its_kind() {
+        use ContentKind::{Audio, Image, Sticker, Video, Voice};
+        let file = |kind, caption: &str| FileRequest {
+            kind,
+            caption: caption.into(),
+            ..FileRequest::new(MediaSource::Inline(Vec::new()))
+        };
+        for (kind, once, gif, caption) in [
+            (None, false, false, true),
+            (Some(Image), true, false, true),
+            (Some(Video), true, true, true),
+            (Some(Voice), true, false, true),
+            (Some(Audio), false, false, true),
+            (Some(Sticker), false, false, false),
+        ] {
+            assert_eq!(wrong(check_marks(&file(kind, " "))), None, "{kind:?}");
+            let view_once = FileRequest { is_view_once: true, ..file(kind, "") };
+            let field = (!once).then_some("media.view_once");
+            assert_eq!(wrong(check_marks(&view_once)), field, "{kind:?}");
+            let as_gif = FileRequest { is_gif: true, ..file(kind, "") };
+            assert_eq!(wrong(check_marks(&as_gif)), (!gif).then_some("media.gif"), "{kind:?}");
+            let field = (!caption).then_some("media.caption");
+            assert_eq!(wrong(check_marks(&file(kind, "halo"))), field, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_types_of_files() {
+        let longest = "é".repeat(FILENAME_CHARS_MAX);
+        for (name, kept) in [
+            ("Faktur 1.pdf", Some("Faktur 1.pdf")),
+            ("Faktur\u{202e}fdp.exe", Some("Fakturfdp.exe")),
+            (&longest, Some(longest.as_str())),
+            (&(longest.clone() + "a"), None),
+            ("", None),
+            ("\u{202e}", None),
+            ("a/b", None),
+            ("a\\b", None),
+            ("a\nb", None),
+        ] {
+            assert_eq!(check_filename(name.into()).ok().as_deref(), kept, "{name:?}");
+        }
+        let pdf = check_mimetype("application/pdf".into()).ok();
+        assert_eq!(pdf.as_deref(), Some("application/pdf"));
+        assert_eq!(wrong(check_mimetype("pdf".into())), Some("media.mimetype"));
+    }
+
+    #[test]
+    fn files_in_requests_and_urls_have_their_sizes() {
+        for (size, is_taken) in [
+            (0, false),
+            (2, true),
+            (INLINE_MEDIA_BYTES_MAX, true),
+            (INLINE_MEDIA_BYTES_MAX + 1, false),
+        ] {
+            let kept = check_bytes(vec![7; size]).ok().map(|bytes| bytes.len());
+            assert_eq!(kept, is_taken.then_some(size));
+        }
+        for (text, fits) in [("abc", true), ("abcd", false), ("  abc\n", true), ("éé", false)] {
+            let kept = within_bytes(text.to_owned(), 3);
+            assert_eq!(kept.as_deref(), fits.then_some(text), "{text:?}");
         }
     }
 }

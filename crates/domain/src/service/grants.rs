@@ -161,4 +161,26 @@ mod tests {
         assert_eq!(code_hash("abcd-efgh"), code_hash("ABCDEFGH"));
         assert_ne!(code_hash("3333-3333-3333-333"), made.hash());
     }
+
+    #[test]
+    fn grants_have_a_size_and_days_an_end() {
+        for (messages, fits) in [
+            (-1, false),
+            (0, false),
+            (1, true),
+            (GRANT_MESSAGES_MAX, true),
+            (GRANT_MESSAGES_MAX + 1, false),
+        ] {
+            assert_eq!(check_messages(messages).is_ok(), fits, "{messages}");
+        }
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        assert_eq!(days_later(now, 3).to_string(), "2026-12-03T12:00:00Z");
+        assert_eq!(days_later(Timestamp::MAX, 1), Timestamp::MAX);
+    }
+
+    #[test]
+    fn each_random_byte_is_a_letter_of_the_code() {
+        let random = std::array::from_fn(|n| [0, 31, 32, 255][n % 4]);
+        assert_eq!(code(random).reveal(), "2Z2Z-2Z2Z-2Z2Z-2Z2Z");
+    }
 }

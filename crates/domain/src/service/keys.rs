@@ -187,4 +187,17 @@ mod tests {
         uses.stored(&stored);
         assert_eq!((uses.last(KeyId(1)), uses.last(KeyId(2))), (None, Some(at(2))));
     }
+
+    #[test]
+    fn the_uses_of_many_keys_are_kept_and_no_more() {
+        let uses = KeyUses::default();
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let most = i64::try_from(USES_KEPT).unwrap();
+        for key in 0..=most {
+            uses.note(KeyId(key), at(1));
+        }
+        assert_eq!((uses.snapshot().len(), uses.last(KeyId(most))), (USES_KEPT, None));
+        uses.note(KeyId(0), at(2));
+        assert_eq!(uses.last(KeyId(0)), Some(at(2)), "a known one is noted");
+    }
 }

@@ -336,4 +336,98 @@ mod tests {
         drop(first);
         waits.enter(AccountId(1), Some(&key("a"))).unwrap();
     }
+
+    #[test]
+    fn what_is_shown_is_where_the_least_is_left() {
+        let (rates, now) = (RateLimiter::default(), Timestamp::UNIX_EPOCH);
+        let count = |key| {
+            let state = rates.count(Caller::Account(AccountId(1), KeyId(key)), 2, now).unwrap();
+            (state.limit, state.remaining)
+        };
+        assert_eq!(count(0), (2, 1));
+        for key in 1..18 {
+            count(key);
+        }
+        assert_eq!(count(18), (2, 1), "as much as is left of the account's");
+        assert_eq!(count(19), (20, 0), "less than is left of the key's");
+    }
+
+    #[test]
+    fn of_many_keys_those_without_a_recent_request_are_forgotten() {
+        let (rates, now) = (RateLimiter::default(), Timestamp::UNIX_EPOCH);
+        let at = |seconds| now + SignedDuration::from_secs(seconds);
+        let count = |key, seconds| {
+            let caller = Caller::Account(AccountId(1), KeyId(key));
+            rates.count(caller, 100_000, at(seconds)).unwrap().remaining
+        };
+        let kept = || rates.windows.lock().len();
+        count(0, 0);
+        count(1, 60);
+        assert_eq!(kept(), 3, "few are kept: two keys, and the account");
+        let most = i64::try_from(WINDOWS_KEPT).unwrap();
+        for key in 2..most - 1 {
+            count(key, 60);
+        }
+        assert_eq!(kept(), WINDOWS_KEPT);
+        count(most, 119);
+        assert_eq!((kept(), count(1, 119)), (WINDOWS_KEPT, 99_998), "the first one is gone");
+        count(1, 120);
+        assert_eq!(kept(), WINDOWS_KEPT, "it is known, so that there is room");
+        count(most + 1, 120);
+        assert_eq!(kept(), 4);
+    }
+
+    #[test]
+    fn wrong_keys_are_counted_by_address() {
+        let (wrong, now) = (WrongKeys::default(), Timestamp::UNIX_EPOCH);
+        let count = |address: u32, seconds| {
+            let address = IpAddr::from(address.to_be_bytes());
+            wrong.count(address, now + SignedDuration::from_secs(seconds))
+        };
+        for _ in 0..WRONG_KEYS_MAX {
+            assert!(matches!(count(1, 100), Error::Unauthorized));
+        }
+        assert!(matches!(count(1, 100), Error::RateLimited(_)));
+        assert!(matches!(count(2, 100), Error::Unauthorized));
+        let kept = || wrong.windows.lock().len();
+        for address in 3..=u32::try_from(WINDOWS_KEPT).unwrap() {
+            count(address, 100);
+        }
+        assert!(matches!(count(100_000, 101), Error::Unauthorized));
+        assert_eq!(kept(), WINDOWS_KEPT, "nothing is kept of it");
+        assert!(matches!(count(1, 101), Error::RateLimited(_)), "those that are known count");
+        count(100_000, 160);
+        assert_eq!(kept(), 1, "the others were over");
+    }
+
+    #[test]
+    fn streams_end_with_the_key_that_has_opened_them() {
+        use futures_util::FutureExt as _;
+        let streams = Streams::default();
+        let hash = |name: &str| crate::key::Secret::new(name.to_owned()).hash();
+        let open = |account, name| {
+            streams.open(AccountId(account), hash(name), stream::pending::<()>().boxed()).unwrap()
+        };
+        let (mut revoked, mut kept, other) = (open(1, "a"), open(1, "b"), open(2, "a"));
+        assert_eq!(streams.keys(AccountId(1)), HashSet::from([hash("a"), hash("b")]));
+        assert_eq!(streams.accounts(), BTreeSet::from([AccountId(1), AccountId(2)]));
+        streams.end(AccountId(1), &HashSet::from([hash("a")]));
+        assert_eq!(revoked.next().now_or_never(), Some(None));
+        assert_eq!(kept.next().now_or_never(), None);
+        drop((revoked, other));
+        assert_eq!(streams.keys(AccountId(1)), HashSet::from([hash("b")]));
+        assert_eq!(streams.accounts(), BTreeSet::from([AccountId(1)]));
+    }
+
+    #[test]
+    fn what_is_counted_has_one_name_at_all_nodes() {
+        let device = DeviceId(uuid::Uuid::nil());
+        for (counted, name) in [
+            (Counted::Key(KeyId(1)), "key 1".to_owned()),
+            (Counted::Account(AccountId(1)), "account 1".to_owned()),
+            (Counted::Device(device), format!("device {device}")),
+        ] {
+            assert_eq!(counted.name(), name);
+        }
+    }
 }
