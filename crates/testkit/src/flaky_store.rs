@@ -418,5 +418,6 @@ delegate!(ProtocolStore {
 delegate!(Store {
     read ping() -> ();
     write setting(name: &str, make: Vec<u8>) -> Vec<u8>;
+    write discard_waiting(account: AccountId, device: DeviceId) -> ();
     write replace_setting(name: &str, value: Vec<u8>) -> ();
 });
