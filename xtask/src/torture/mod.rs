@@ -15,12 +15,12 @@ use crate::test::postgres::Cluster;
 /// Arguments of `cargo xtask torture`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only these: overload, crash, disk, nodes (with between_nodes), outage, races, webhooks, files, logs; hosts,
+    /// Only these: overload, crash, disk, nodes (with between_nodes and webhooks_between_nodes), outage, races, webhooks, files, logs; hosts,
     /// tenants, inputs
     only: Vec<String>,
 }
 
-/// Tests of processes, by parts of their names.
+/// Tests of processes, by the ends of their modules' names.
 const PROCESSES: [&str; 9] =
     ["overload", "crash", "disk", "nodes", "outage", "races", "webhooks", "files", "logs"];
 
@@ -43,14 +43,15 @@ const OTHERS: [(&str, &[&str], &[&str]); 3] = [
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let database = Cluster::start(&[])?;
     let is_other = |name: &str| OTHERS.iter().any(|(other, ..)| *other == name);
-    let names: Vec<&str> = match &options.only[..] {
-        [] => PROCESSES.to_vec(),
-        only => only.iter().map(String::as_str).filter(|name| !is_other(name)).collect(),
+    let names: Vec<String> = match &options.only[..] {
+        [] => PROCESSES.map(module).to_vec(),
+        only => only.iter().map(|name| module(name)).filter(|name| !is_other(name)).collect(),
     };
     let (run, url) = (this_run(root, options)?, database.url());
     let mut outcomes = Vec::new();
     if !names.is_empty() {
         let processes = ["--package", "gerbang", "--features", "simulator", "--test", "processes"];
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         outcomes.push(run_long(root, &run, url, &processes, &names));
     }
     for (name, which, tests) in OTHERS {
@@ -62,6 +63,12 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         }
     }
     outcomes.into_iter().collect()
+}
+
+/// The tests in the modules of a name, also where that is the end of a module's. Other tests may have the word in theirs.
+fn module(name: &str) -> String {
+    let is_listed = PROCESSES.contains(&name);
+    if is_listed { format!("{name}::") } else { name.to_owned() }
 }
 
 /// What the figures are of.

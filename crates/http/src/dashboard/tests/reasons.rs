@@ -58,7 +58,9 @@ fn sources(folder: &Path, all: &mut String) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, all);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && !path.ends_with("tests.rs")
+        {
             let text = std::fs::read_to_string(&path).unwrap();
             all.push_str(text.split("#[cfg(test)]").next().unwrap_or_default());
         }
