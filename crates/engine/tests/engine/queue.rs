@@ -304,6 +304,21 @@ fn quiet_hours_hold_back_new_messages() {
 }
 
 #[test]
+fn quiet_hours_wake_nobody_before_they_end_when_the_clocks_go_back() {
+    let quiet =
+        QuietHours { from: Time::constant(22, 0, 0, 0), until: Time::constant(2, 30, 0, 0) };
+    let pacing = Pacing { quiet_hours: Some(quiet), ..Pacing::off() };
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let mut rig = Rig::new(Pacing::off());
+    rig.queue.configure(engine::queue::Settings { pacing, zone, linked_at: None }, START);
+    // At 01:00Z three o'clock became two o'clock: it is half past two again at 01:30Z.
+    let [now, end] = ["2027-10-31T01:15:00Z", "2027-10-31T01:30:00Z"].map(|at| at.parse().unwrap());
+    rig.queue.accepted(OutboxEntry { expires_at: None, ..entry(1, "a") }, now);
+    let step = rig.queue.step(now, || 0);
+    assert_eq!((step.actions, step.next_wake), (vec![], Some(end)));
+}
+
+#[test]
 fn the_budget_holds_back_strangers_only() {
     let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(2), ..Pacing::off() });
     rig.queue.learn_contacts(&["friend@s.whatsapp.net".into()], 1, START);
