@@ -143,7 +143,9 @@ impl Pacing {
             (true, false) if is_over_midnight => today.tomorrow().ok()?,
             _ => return None,
         };
-        end.to_datetime(quiet.until).to_zoned(zone.clone()).ok().map(|end| end.timestamp())
+        let end = zone.to_ambiguous_timestamp(end.to_datetime(quiet.until));
+        // In the night in which the clocks go back it may be that time twice.
+        end.compatible().ok().filter(|first| *first > now).or_else(|| end.later().ok())
     }
 }
 
@@ -223,6 +225,24 @@ mod tests {
             assert_eq!(pacing.quiet_until(at(now), &zone), end.map(at), "{quiet_hours:?} {now}");
         }
         assert_eq!(Pacing::off().quiet_until(at("2026-11-21T14:00:00Z"), &zone), None);
+    }
+
+    #[test]
+    fn quiet_hours_end_later_than_now_when_the_clocks_go_back() {
+        let (from, until) = (Time::constant(22, 0, 0, 0), Time::constant(2, 30, 0, 0));
+        let quiet_hours = Some(QuietHours { from, until });
+        let pacing = Pacing { quiet_hours, ..Pacing::off() };
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        // At 01:00Z three o'clock becomes two o'clock.
+        for (now, end) in [
+            ("2026-10-25T00:15:00Z", Some("2026-10-25T00:30:00Z")),
+            ("2026-10-25T00:30:00Z", None),
+            ("2026-10-25T01:00:00Z", Some("2026-10-25T01:30:00Z")),
+            ("2026-10-25T01:29:59Z", Some("2026-10-25T01:30:00Z")),
+            ("2026-10-25T01:30:00Z", None),
+        ] {
+            assert_eq!(pacing.quiet_until(at(now), &zone), end.map(at), "{now}");
+        }
     }
 
     #[test]

@@ -126,8 +126,7 @@ impl Chat {
     }
 
     fn stand_in_line(&mut self, id: MessageId) {
-        let at = self.line.partition_point(|other| *other < id);
-        if self.line.get(at) != Some(&id) {
+        if let Err(at) = self.line.binary_search(&id) {
             self.line.insert(at, id);
         }
     }

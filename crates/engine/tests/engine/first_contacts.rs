@@ -3,6 +3,7 @@
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::device::DisconnectReason;
+use domain::ids::MessageId;
 use domain::message::{MessageState, Waiting, WaitingReason};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::{Pacing, QuietHours};
@@ -30,7 +31,7 @@ fn unpaced() -> Rig {
 }
 
 fn waiting(rig: &Rig, id: i64) -> Option<(WaitingReason, Option<i64>)> {
-    let Waiting { reason, until } = rig.queue.waiting_for(domain::ids::MessageId(id), rig.now)?;
+    let Waiting { reason, until } = rig.queue.waiting_for(MessageId(id), rig.now)?;
     Some((reason, until.map(|until| until.duration_since(START).as_secs())))
 }
 
@@ -85,6 +86,71 @@ fn a_friend_who_is_taken_for_a_stranger_is_tried_again_and_then_held() {
     // A token has come.
     rig.queue.know(&[FRIEND.into()], rig.now);
     assert_eq!(rig.settle(), ["send 1"]);
+}
+
+#[test]
+fn a_group_that_is_taken_for_a_stranger_is_held_too() {
+    let mut rig = unpaced();
+    rig.queue.restrict(Some(at_s(3_600)), rig.now);
+    rig.accept([OutboxEntry { chat: "120363@g.us".into(), ..entry(1, "") }]);
+    assert_eq!(rig.settle(), ["load contacts", "send 1"]);
+    rig.refuse(1, 463);
+    assert_eq!(rig.timeline_s(30), ["0: again 1 refused_463", "30: send 1"]);
+    rig.refuse(1, 463);
+    assert_eq!(rig.timeline_s(3_570), ["30: again 1 refused_463", "3600: send 1"]);
+}
+
+#[test]
+fn only_the_refusal_of_strangers_holds_and_only_of_an_attempt_that_runs() {
+    let mut rig = unpaced();
+    rig.accept([entry(1, "s1")]);
+    rig.settle();
+    rig.queue.restrict(Some(at_s(3_600)), rig.now);
+    rig.refuse(1, 503);
+    let expected = ["0: load contacts", "0: again 1 refused_503", "30: send 1"];
+    assert_eq!(rig.timeline_s(59), expected);
+    assert_eq!(rig.timeline_s(1), ["60: again 1 no_acknowledgement"]);
+    rig.refuse(1, 463);
+    assert_eq!(rig.settle(), [""; 0]);
+    assert_eq!(waiting(&rig, 1), Some((WaitingReason::Retry, Some(180))));
+}
+
+#[test]
+fn one_who_is_held_is_the_days_first_contact_again_later() {
+    let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(1), ..Pacing::off() });
+    rig.accept([entry(1, "s1")]);
+    rig.settle();
+    rig.queue.restrict(Some(at_s(3_600)), rig.now);
+    rig.refuse(1, 463);
+    let expected = ["0: load contacts", "0: again 1 refused_463", "3600: send 1"];
+    assert_eq!(rig.timeline_s(3_600), expected);
+}
+
+#[test]
+fn a_restriction_outlasts_the_day_and_the_later_end_counts() {
+    let midnight = 9 * 3_600;
+    let mut rig = unpaced();
+    rig.queue.restrict(Some(at_s(midnight + 60)), rig.now);
+    rig.queue.restrict(Some(at_s(midnight + 60)), rig.now);
+    rig.accept([entry(1, "s1")]);
+    assert_eq!(rig.settle(), ["load contacts"], "once");
+    assert_eq!(rig.advance_to(at_s(midnight)), [""; 0]);
+    assert_eq!(rig.timeline_s(60), ["32460: send 1"]);
+
+    use WaitingReason::{FirstContacts, ReachoutTimelock};
+    let cases = [
+        (1, midnight - 1, FirstContacts, midnight),
+        (1, midnight, ReachoutTimelock, midnight),
+        (1, midnight + 1, ReachoutTimelock, midnight + 1),
+        (0, midnight - 1, ReachoutTimelock, midnight - 1),
+    ];
+    for (spent, locked_until, reason, until) in cases {
+        let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(1), ..Pacing::off() });
+        rig.queue.learn_contacts(&[], spent, START);
+        rig.queue.restrict(Some(at_s(locked_until)), START);
+        rig.accept([entry(1, "s1")]);
+        assert_eq!(waiting(&rig, 1), Some((reason, Some(until))), "{spent} {locked_until}");
+    }
 }
 
 #[test]
@@ -164,6 +230,47 @@ fn what_messages_wait_for() {
     rig.settle();
     assert_eq!(waiting(&rig, 7), Some((WaitingReason::QuietHours, Some(7_200))));
     assert_eq!(waiting(&rig, 99), None);
+}
+
+#[test]
+fn what_messages_on_their_way_wait_for() {
+    use WaitingReason::{File, NotConnected, Pacing as Pause};
+    let mut rig = Rig::new(Pacing { typing: true, min_s: 10, max_s: 10, ..Pacing::off() });
+    rig.text = "x".repeat(100);
+    rig.files.insert(MessageId(1));
+    rig.accept([entry(1, "a"), entry(2, "b")]);
+    assert_eq!(rig.settle(), ["fetch 1", "typing 2"]);
+    let both = |rig: &Rig| [1, 2].map(|id| waiting(rig, id));
+    assert_eq!(both(&rig), [Some((File, None)), Some((Pause, Some(4)))]);
+    assert_eq!(rig.advance_s(4), ["send 2"]);
+    assert!(rig.file_ready(1));
+    assert_eq!(both(&rig), [Some((Pause, Some(14))), None]);
+    rig.queue.disconnected(rig.now);
+    assert_eq!(both(&rig), [Some((NotConnected, None)); 2]);
+    rig.queue.connected(rig.now);
+    rig.queue.pause(at_s(20));
+    assert_eq!(both(&rig), [Some((NotConnected, Some(20))), None]);
+    rig.now = at_s(20);
+    assert_eq!(waiting(&rig, 1), Some((Pause, None)), "it may go at once");
+}
+
+#[test]
+fn what_waits_behind_others() {
+    use WaitingReason::{ChatOrder, File, NotConnected};
+    let mut rig = Rig::new(Pacing::off());
+    rig.accept([entry(1, "a"), entry(2, "a")]);
+    assert_eq!(waiting(&rig, 2), Some((ChatOrder, None)), "as soon as it is accepted");
+    rig.settle();
+    assert_eq!(waiting(&rig, 2), Some((ChatOrder, None)));
+    // Behind files of other chats.
+    let mut rig = Rig::new(Pacing::off());
+    rig.files = (1..=5).map(MessageId).collect();
+    rig.accept((1..=5).map(|id| entry(id, &format!("c{id}"))));
+    rig.settle();
+    rig.queue.disconnected(rig.now);
+    assert_eq!(waiting(&rig, 5), Some((File, None)));
+    rig.queue.file_put_off(MessageId(1), rig.now);
+    assert_eq!(waiting(&rig, 5), Some((NotConnected, None)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -461,6 +461,8 @@ fn few_files_are_prepared_at_a_time() {
     let slots = i64::try_from(FILE_SLOTS_MAX).unwrap();
     let mut rig = with_files(slots + 2);
     assert_eq!(rig.settle(), ["fetch 1", "fetch 2", "fetch 3", "fetch 4", "send 100"]);
+    let is_on_its_way = |id| rig.queue.is_on_its_way(MessageId(id));
+    assert_eq!([1, 4, 5, 100].map(is_on_its_way), [true, true, false, true]);
     assert!(rig.file_ready(2));
     assert_eq!(rig.settle(), ["send 2", "fetch 5"], "submitted, its slot is free");
     rig.queue.file_failed(MessageId(1), Failure::new(Failure::MEDIA, "gone"), rig.now);
@@ -475,6 +477,7 @@ fn a_file_is_not_kept_for_ever() {
     assert!(rig.file_ready(1));
     assert!(rig.advance_to(at_s(FILE_KEPT.as_secs() - 1)).is_empty());
     assert!(rig.queue.wants_file(MessageId(1)));
+    assert_eq!(rig.next_wake, Some(at_s(FILE_KEPT.as_secs())));
     rig.advance_to(at_s(FILE_KEPT.as_secs()));
     assert!(!rig.queue.wants_file(MessageId(1)));
     rig.queue.connected(rig.now);
@@ -493,4 +496,44 @@ fn a_repeat_after_a_lost_connection_waits_for_a_slot() {
     rig.queue.file_failed(MessageId(3), Failure::new(Failure::MEDIA, "gone"), rig.now);
     let log = rig.settle();
     assert_eq!(log, ["failed 3 media", "fetch 1"], "what may have arrived goes first");
+}
+
+#[test]
+fn repeats_take_the_slots_that_there_are() {
+    let mut rig = with_files(5);
+    rig.settle();
+    for id in 1..=5 {
+        rig.file_ready(id);
+        rig.settle();
+    }
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["fetch 1", "fetch 2", "fetch 3", "fetch 4", "send 100"]);
+    rig.file_ready(4);
+    assert_eq!(rig.settle(), ["send 4", "fetch 5"]);
+}
+
+#[test]
+fn a_first_contact_whose_file_did_not_come_costs_nothing() {
+    type Outcome = fn(&mut Rig);
+    let fails: Outcome = |rig| {
+        let failure = Failure::new(Failure::MEDIA, "gone");
+        rig.queue.file_failed(MessageId(1), failure, rig.now);
+    };
+    let is_delayed: Outcome =
+        |rig| rig.queue.file_delayed(MessageId(1), "the disk is full".into(), rig.now);
+    for (outcome, expected) in [(fails, "failed 1 media"), (is_delayed, "again 1 not_handed_over")]
+    {
+        let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(1), ..Pacing::off() });
+        rig.files = [MessageId(1)].into();
+        rig.accept([entry(1, "s1"), entry(2, "s2")]);
+        assert_eq!(rig.settle(), ["fetch 1"]);
+        outcome(&mut rig);
+        assert_eq!(rig.settle(), [expected, "send 2"]);
+        rig.accept([entry(3, "s1")]);
+        assert_eq!(
+            rig.advance_s(60).first().map(String::as_str),
+            Some("again 2 no_acknowledgement")
+        );
+        assert!(rig.queue.contains(MessageId(3)), "a stranger as before");
+    }
 }

@@ -1,10 +1,10 @@
 //! The rules of a device's queue, one table or story each.
 
-use domain::ids::MessageId;
+use domain::ids::{MessageId, WhatsappId};
 use domain::message::{Failure, MessageEvent, Receipt};
 use domain::policy::pacing::{Pacing, QuietHours};
 use domain::ports::{OutboxEntry, SendError};
-use engine::queue::{EXPIRIES_PER_STEP_MAX, IN_FLIGHT_MAX};
+use engine::queue::{Action, EXPIRIES_PER_STEP_MAX, IN_FLIGHT_MAX};
 use jiff::civil::Time;
 
 use crate::rig::{Rig, START, at_s, entry, wa};
@@ -63,6 +63,46 @@ fn an_urgent_message_lifts_its_whole_chat() {
 }
 
 #[test]
+fn a_chat_is_urgent_for_as_long_as_one_of_its_messages_is() {
+    // A message that stands in its line counts once, also when the clock was set back meanwhile.
+    for is_set_back in [false, true] {
+        let mut rig = Rig::new(paced(1, 1));
+        let due = |id, chat, priority| OutboxEntry { priority, due_at: at_s(5), ..entry(id, chat) };
+        rig.now = at_s(5);
+        rig.accept([due(1, "a", 0), due(5, "z", 10), due(6, "z", 10), due(7, "z", 0)]);
+        if is_set_back {
+            rig.queue.know(&["friend@s.whatsapp.net".into()], START);
+            rig.now = START;
+        }
+        let mut log = rig.advance_to(at_s(5));
+        for next in [5, 6, 1, 7] {
+            assert_eq!(log.last().unwrap(), &format!("send {next}"), "{is_set_back}");
+            rig.ack(next);
+            log = rig.advance_s(1);
+        }
+    }
+}
+
+#[test]
+fn what_was_attempted_before_a_restart_goes_before_all_else_of_its_chat() {
+    let tried = || OutboxEntry { attempts: 2, ..entry(5, "a") };
+    assert_eq!(order(unpaced([tried(), entry(3, "a")])), [5, 3]);
+    assert_eq!(order(unpaced([entry(3, "a"), tried()])), [5, 3]);
+}
+
+#[test]
+fn what_was_put_back_stands_in_its_line_unless_it_was_attempted_before() {
+    for (attempts, next) in [(0, "typing 3"), (1, "typing 5")] {
+        let mut rig = Rig::new(Pacing { typing: true, ..Pacing::off() });
+        rig.accept([OutboxEntry { attempts, ..entry(5, "a") }]);
+        assert_eq!(rig.settle(), ["typing 5"]);
+        rig.accept([entry(3, "a")]);
+        rig.queue.connected(rig.now);
+        assert_eq!(rig.settle(), ["no typing 5", next], "after {attempts} attempts");
+    }
+}
+
+#[test]
 fn one_unacknowledged_message_per_chat() {
     let mut rig = unpaced([entry(1, "a"), entry(2, "a"), entry(3, "b")]);
     assert_eq!(rig.settle(), ["send 1", "send 3"]);
@@ -110,6 +150,22 @@ fn two_spellings_of_a_number_are_one_chat() {
     rig.ack(3);
     rig.ack(4);
     assert_eq!(rig.settle(), ["sent 3", "sent 4", "send 5"]);
+}
+
+#[test]
+fn a_chat_that_is_renamed_again_keeps_all_its_names() {
+    let mut rig = unpaced([]);
+    for names in [["9", "8"], ["x", "y"], ["8", "7"]] {
+        let [from, into] = names.map(|chat| entry(1, chat).chat);
+        rig.queue.merge(from, into, rig.now);
+    }
+    rig.accept([entry(1, "9"), entry(2, "8"), entry(3, "7"), entry(4, "x"), entry(5, "y")]);
+    assert_eq!(rig.settle(), ["send 1", "send 4"]);
+    rig.ack(1);
+    rig.ack(4);
+    assert_eq!(rig.settle(), ["sent 1", "sent 4", "send 2", "send 5"]);
+    rig.ack(2);
+    assert_eq!(rig.settle(), ["sent 2", "send 3"]);
 }
 
 #[test]
@@ -173,6 +229,47 @@ fn the_pause_begins_when_the_message_is_on_the_wire() {
 }
 
 #[test]
+fn an_acknowledgement_begins_no_pause() {
+    let mut rig = Rig::new(paced(3, 3));
+    rig.accept([entry(1, "a"), entry(2, "b")]);
+    assert_eq!(rig.advance_s(2), ["send 1"]);
+    rig.ack(1);
+    assert_eq!(rig.timeline_s(4), ["2: sent 1", "3: send 2"]);
+}
+
+/// A device that types for four seconds, and rests for one; messages 1, 2 and 3 wait, each in its
+/// chat.
+fn typing() -> Rig {
+    let mut rig = Rig::new(Pacing { typing: true, ..paced(1, 1) });
+    rig.text = "x".repeat(100);
+    rig.accept([entry(1, "a"), entry(2, "b"), entry(3, "c")]);
+    rig
+}
+
+#[test]
+fn what_happens_to_others_ends_nobodys_turn() {
+    // An earlier message is acknowledged while the next one is typed.
+    let mut rig = typing();
+    assert_eq!(rig.timeline_s(6), ["0: typing 1", "4: send 1", "5: typing 2"]);
+    rig.ack(1);
+    assert_eq!(rig.timeline_s(4), ["6: sent 1", "9: send 2", "10: typing 3"]);
+    // It was submitted on a connection that broke, and the messenger says so now.
+    let mut rig = typing();
+    rig.answers = false;
+    assert_eq!(rig.timeline_s(4), ["0: typing 1", "4: send 1"]);
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["typing 2"]);
+    rig.queue.submitted(MessageId(1), rig.now);
+    assert_eq!(rig.timeline_s(6), ["4: send 1", "8: send 2"]);
+    // Its file could not be read.
+    let mut rig = typing();
+    rig.files.insert(MessageId(1));
+    assert_eq!(rig.settle(), ["fetch 1", "typing 2"]);
+    rig.queue.file_put_off(MessageId(1), rig.now);
+    assert_eq!(rig.timeline_s(5), ["4: send 2", "5: fetch 1", "5: typing 3"]);
+}
+
+#[test]
 fn typing_time_comes_before_the_message() {
     let mut rig = Rig::new(Pacing { typing: true, ..paced(3, 3) });
     rig.text = "x".repeat(50);
@@ -207,6 +304,21 @@ fn quiet_hours_hold_back_new_messages() {
 }
 
 #[test]
+fn quiet_hours_wake_nobody_before_they_end_when_the_clocks_go_back() {
+    let quiet =
+        QuietHours { from: Time::constant(22, 0, 0, 0), until: Time::constant(2, 30, 0, 0) };
+    let pacing = Pacing { quiet_hours: Some(quiet), ..Pacing::off() };
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let mut rig = Rig::new(Pacing::off());
+    rig.queue.configure(engine::queue::Settings { pacing, zone, linked_at: None }, START);
+    // At 01:00Z three o'clock became two o'clock: it is half past two again at 01:30Z.
+    let [now, end] = ["2027-10-31T01:15:00Z", "2027-10-31T01:30:00Z"].map(|at| at.parse().unwrap());
+    rig.queue.accepted(OutboxEntry { expires_at: None, ..entry(1, "a") }, now);
+    let step = rig.queue.step(now, || 0);
+    assert_eq!((step.actions, step.next_wake), (vec![], Some(end)));
+}
+
+#[test]
 fn the_budget_holds_back_strangers_only() {
     let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(2), ..Pacing::off() });
     rig.queue.learn_contacts(&["friend@s.whatsapp.net".into()], 1, START);
@@ -222,6 +334,14 @@ fn the_budget_holds_back_strangers_only() {
     // Midnight in Jakarta is 17:00 UTC.
     assert_eq!(rig.next_wake, Some(at_s(9 * 3_600)));
     assert_eq!(rig.timeline_s(9 * 3_600), ["32400: send 2"]);
+}
+
+#[test]
+fn a_spent_budget_delays_nobody_who_is_known() {
+    let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(1), ..paced(10, 10) });
+    rig.queue.learn_contacts(&["friend@s.whatsapp.net".into()], 0, START);
+    rig.accept([entry(1, "s1"), entry(2, "s2"), entry(3, "friend")]);
+    assert_eq!(rig.timeline_s(11), ["0: send 1", "10: send 3"]);
 }
 
 #[test]
@@ -259,6 +379,14 @@ fn changed_settings_count_at_once() {
     let settings = engine::queue::Settings { pacing: Pacing::off(), zone, linked_at: None };
     rig.queue.configure(settings, rig.now);
     assert_eq!(rig.settle(), ["send 2"]);
+    // The same pacing elsewhere: its pause goes on.
+    let mut rig = Rig::new(paced(10, 10));
+    rig.accept([entry(1, "a"), entry(2, "b")]);
+    assert_eq!(rig.advance_s(5), ["send 1"]);
+    let zone = jiff::tz::TimeZone::UTC;
+    let settings = engine::queue::Settings { pacing: paced(10, 10), zone, linked_at: None };
+    rig.queue.configure(settings, rig.now);
+    assert_eq!(rig.timeline_s(6), ["10: send 2"]);
 }
 
 // ---- expiry -------------------------------------------------------------------------------------
@@ -272,8 +400,24 @@ fn what_is_not_submitted_in_time_expires() {
     let mut rig = unpaced([expiring(1, "a", 10)]);
     rig.queue.disconnected(START);
     assert_eq!(rig.timeline_s(20), ["10: expired 1"]);
+    assert_eq!(rig.records[0].steps, [(MessageEvent::Expired, at_s(10))]);
     rig.queue.connected(rig.now);
     assert_eq!(rig.settle(), [""; 0]);
+}
+
+#[test]
+fn what_is_fetched_too_late_or_for_nothing_is_not_wanted() {
+    let id = MessageId(1);
+    let mut rig = unpaced([expiring(1, "a", 10)]);
+    assert_eq!(rig.queue.step(START, || 0).actions, [Action::Load(id)]);
+    assert!(!rig.queue.loaded(id, false, "", at_s(10), || 0));
+    assert!(!rig.queue.needs_file(id, at_s(10)));
+    assert!(rig.queue.loaded(id, false, "", at_s(9), || 0));
+    // It is being submitted.
+    assert!(!rig.queue.loaded(id, false, "", at_s(9), || 0));
+    assert!(!rig.queue.needs_file(id, at_s(9)));
+    rig.queue.load_failed(id, at_s(9));
+    assert!(rig.queue.may_have_arrived(id));
 }
 
 #[test]
@@ -464,6 +608,26 @@ fn after_463_twice_no_stranger_is_written_to_today() {
     rig.ack(3);
     rig.settle();
     assert_eq!(rig.next_wake, Some(at_s(9 * 3_600)), "the next day in Jakarta");
+    // Two at once: whom the device knows is asked for once.
+    let mut rig = unpaced([entry(1, "s1"), entry(2, "s2")]);
+    for _ in 0..2 {
+        rig.advance_s(30);
+        rig.refuse(1, 463);
+        rig.refuse(2, 463);
+    }
+    assert_eq!(rig.settle(), ["load contacts", "failed 1 refused_463", "failed 2 refused_463"]);
+}
+
+#[test]
+fn what_is_said_of_an_attempt_that_is_over_changes_nothing() {
+    let mut rig = unpaced([entry(1, "a")]);
+    assert_eq!(rig.timeline_s(20), ["0: send 1"]);
+    // The messenger has answered before.
+    rig.queue.submitted(MessageId(1), rig.now);
+    rig.queue.send_failed(MessageId(1), SendError::Temporary("x".into()), rig.now);
+    assert_eq!(rig.timeline_s(15), ["30: again 1 no_acknowledgement"]);
+    rig.refuse(1, 503);
+    assert_eq!(rig.timeline_s(25), ["60: send 1"]);
 }
 
 // ---- acknowledgements ---------------------------------------------------------------------------
@@ -497,6 +661,16 @@ fn an_acknowledgement_may_come_before_the_hand_over_is_answered() {
     assert_eq!(rig.settle(), ["sent 1"]);
     rig.queue.submitted(MessageId(1), rig.now);
     assert_eq!(rig.timeline_s(5), ["3: send 2"]);
+}
+
+#[test]
+fn ids_that_are_not_ours_are_told_apart() {
+    // As numbers they were the same.
+    let [theirs, other] = ["3EB001", "3EB01"].map(|id| WhatsappId(id.into()));
+    let mut rig = unpaced([OutboxEntry { whatsapp_id: theirs.clone(), ..entry(1, "a") }]);
+    rig.settle();
+    assert_eq!(rig.queue.acknowledged(&other, rig.now), None);
+    assert_eq!(rig.queue.acknowledged(&theirs, rig.now), Some(MessageId(1)));
 }
 
 #[test]
@@ -560,6 +734,37 @@ fn a_repeat_waits_for_no_pause_and_no_quiet_hour() {
     rig.queue.connected(rig.now);
     assert_eq!(rig.settle(), ["send 1"]);
     assert_eq!(rig.timeline_s(20), [""; 0]);
+}
+
+#[test]
+fn a_repeat_waits_while_the_queue_is_held_or_paused() {
+    let mut rig = unpaced([entry(1, "a")]);
+    assert_eq!(rig.settle(), ["send 1"]);
+    rig.queue.connected(rig.now);
+    rig.queue.hold(true, rig.now);
+    rig.queue.pause(at_s(20));
+    assert_eq!(rig.settle(), [""; 0]);
+    assert_eq!(rig.next_wake, Some(at_s(86_400)), "the end of the pause changes nothing");
+    rig.queue.hold(false, rig.now);
+    assert_eq!(rig.settle(), [""; 0]);
+    assert_eq!(rig.next_wake, Some(at_s(20)));
+    rig.queue.hold(true, rig.now);
+    assert_eq!(rig.advance_s(30), [""; 0]);
+    rig.queue.hold(false, rig.now);
+    assert_eq!(rig.settle(), ["send 1"]);
+}
+
+#[test]
+fn a_pause_wakes_nobody_where_nothing_waits_and_ends_with_the_next_connection() {
+    let mut rig = unpaced([]);
+    rig.queue.pause(at_s(20));
+    rig.settle();
+    assert_eq!(rig.next_wake, None);
+    rig.accept([entry(1, "a")]);
+    assert_eq!(rig.settle(), [""; 0]);
+    assert_eq!(rig.next_wake, Some(at_s(20)));
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["send 1"]);
 }
 
 #[test]
@@ -673,6 +878,13 @@ fn a_held_queue_begins_nothing_and_ends_what_has_begun() {
     assert_eq!(rig.settle(), ["sent 1"]);
     rig.queue.hold(false, rig.now);
     assert_eq!(rig.settle(), ["send 3"]);
+    // What is being typed is not submitted yet.
+    let mut rig = typing();
+    assert_eq!(rig.settle(), ["typing 1"]);
+    rig.queue.hold(false, rig.now);
+    assert_eq!(rig.settle(), [""; 0], "it was not held");
+    rig.queue.hold(true, rig.now);
+    assert_eq!(rig.settle(), ["no typing 1"]);
 }
 
 #[test]

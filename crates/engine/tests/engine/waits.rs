@@ -251,6 +251,23 @@ fn the_earliest_time() {
     rig.accept([entry(3, "b")]);
     assert_eq!([1, 2, 3].map(|id| at(&rig, id)), [at_s(30), at_s(30), at_s(0)]);
 
+    // Of the same chat: what is on its way takes no turn any more, what is tried again does.
+    let mut rig = Rig::new(Pacing { min_s: 40, max_s: 40, ..Pacing::off() });
+    rig.accept([entry(1, "a"), entry(2, "a")]);
+    rig.settle();
+    assert_eq!(at(&rig, 2), at_s(40));
+    rig.refuse(1, 503);
+    rig.settle();
+    assert_eq!([1, 2].map(|id| at(&rig, id)), [at_s(40), at_s(80)]);
+
+    // A repeat waits for a pause of the device, and for nothing else.
+    rig.now = at_s(40);
+    rig.settle();
+    rig.queue.connected(rig.now);
+    assert_eq!(at(&rig, 1), at_s(40));
+    rig.queue.pause(at_s(50));
+    assert_eq!(at(&rig, 1), at_s(50));
+
     // Quiet hours: 15:00 to 16:00 where the account lives, and it is 15:00.
     let quiet =
         QuietHours { from: Time::constant(15, 0, 0, 0), until: Time::constant(16, 0, 0, 0) };

@@ -18,7 +18,7 @@ use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryState, EventKind, FormatName, NewWebhook, SealNewSecret,
     SecretRow, Subject,
 };
-use engine::webhooks::lanes::{Lanes, POSTS_MAX, Step};
+use engine::webhooks::lanes::{KNOWN_MAX, Lanes, PASSED_MAX, POSTS_MAX, Step};
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use testkit::fake_outbound::{ReversingCipher, answer};
@@ -474,4 +474,95 @@ fn gone_is_reported_and_what_has_vanished_is_forgotten() {
     row.lanes.written(DeliveryId(1));
     row.lanes.vanished(DeliveryId(3));
     assert_eq!(row.posts(), [2]);
+}
+
+#[test]
+fn every_post_that_is_over_makes_room_for_one() {
+    let mut row = Row::of(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+    assert_eq!(row.posts(), [1, 2, 3, 4]);
+    assert_eq!(row.lanes.step(row.now).next_wake, None, "not before one is over");
+    row.lanes.put_off(DeliveryId(1), at_s(60));
+    assert_eq!(row.posts(), [5]);
+    row.lanes.vanished(DeliveryId(2));
+    assert_eq!(row.posts(), [6]);
+    assert_eq!(row.answer(3, 200), DeliveryState::Delivered);
+    assert_eq!(row.posts(), [7]);
+    // What is not posted makes none: that which waits, and that whose outcome is written down.
+    row.lanes.vanished(DeliveryId(8));
+    row.lanes.put_off(DeliveryId(1), START);
+    assert!(row.lanes.answered(DeliveryId(1), Some(answer(200)), row.now, 0).is_none());
+    row.lanes.written(DeliveryId(4));
+    assert!(row.lanes.answered(DeliveryId(4), Some(answer(200)), row.now, 0).is_some());
+    row.lanes.vanished(DeliveryId(4));
+    for (id, lane) in [(9, "i"), (10, "j")] {
+        row.lanes.add(DeliveryId(id), lane, 0, START);
+    }
+    assert_eq!(row.posts(), [9]);
+}
+
+#[test]
+fn one_is_busy_with_it_until_its_outcome_is_written_down() {
+    let mut row = Row::of(&["a"]);
+    assert!(!row.lanes.is_busy());
+    assert_eq!(row.posts(), [1]);
+    assert!(row.lanes.is_busy());
+    row.lanes.answered(DeliveryId(1), Some(answer(500)), row.now, 0).unwrap();
+    assert!(row.lanes.is_busy());
+    row.lanes.written(DeliveryId(1));
+    assert!(!row.lanes.is_busy());
+    assert_eq!((row.lanes.ids(), row.lanes.is_empty()), (vec![DeliveryId(1)], false));
+    assert_eq!(row.lanes.room(), KNOWN_MAX - 1);
+}
+
+#[test]
+fn one_that_has_passed_leaves_its_line_as_it_is() {
+    let mut row = Row { lanes: Lanes::default(), now: START };
+    for (id, tries) in [(1, 4), (2, 0), (3, 0)] {
+        row.lanes.add(DeliveryId(id), "a", tries, START);
+    }
+    assert_eq!(row.posts(), [1, 2]);
+    assert_eq!(row.answer(1, 500), DeliveryState::Pending);
+    assert!(row.posts().is_empty(), "2 is still being posted");
+    row.answer(2, 200);
+    assert_eq!(row.posts(), [3]);
+}
+
+#[test]
+fn so_many_pass_and_then_the_lanes_wait() {
+    let most = i64::try_from(PASSED_MAX).unwrap();
+    for (passed, posts) in [(most - 1, vec![90_002]), (most, vec![])] {
+        let mut row = Row { lanes: Lanes::default(), now: START };
+        for id in 1..=passed {
+            row.lanes.add(DeliveryId(id), &id.to_string(), 4, at_s(600));
+        }
+        let add = |row: &mut Row, lane, first| {
+            row.lanes.add(DeliveryId(first), lane, 4, at_s(600));
+            row.lanes.add(DeliveryId(first + 1), lane, 0, START);
+        };
+        add(&mut row, "a", 90_001);
+        assert_eq!(row.posts(), posts, "{passed}");
+        // One that is over makes room for the next.
+        row.lanes.vanished(DeliveryId(1));
+        add(&mut row, "b", 90_003);
+        assert_eq!(row.posts(), [90_004], "{passed}");
+    }
+}
+
+#[test]
+fn why_a_post_has_failed_is_said_in_words() {
+    let silent = WebhookAnswer { error: None, ..no_answer() };
+    let cases = [
+        (answer(204), None),
+        (answer(500), Some("the receiver answered 500")),
+        (no_answer(), Some("connection refused")),
+        (silent, Some("the receiver did not answer")),
+    ];
+    for (answer, expected) in cases {
+        let mut row = Row::of(&["a"]);
+        row.posts();
+        let status = answer.status;
+        let outcome = row.lanes.answered(DeliveryId(1), Some(answer), row.now, 0).unwrap();
+        assert_eq!(outcome.delivery.last_error.as_deref(), expected);
+        assert_eq!(outcome.delivery.last_status, status);
+    }
 }
