@@ -316,8 +316,8 @@ impl DeviceQueue {
         let is_spent = self.flights.first_ready().is_none()
             && self.backlog.next(self.available_now()).is_none();
         let budget = is_spent.then(|| self.budget.opens_at());
-        let rest = self.rest_until.max(self.pause_until);
-        [budget, Some(rest), self.quiet_until(now)].into_iter().flatten().max()
+        let rest = Some(self.rest_until.max(self.pause_until)).filter(|until| *until > now);
+        [budget, rest, self.quiet_until(now)].into_iter().flatten().max()
     }
 
     /// The message is over: out of every index, and written down.

@@ -664,7 +664,7 @@ fn an_acknowledgement_may_come_before_the_hand_over_is_answered() {
 }
 
 #[test]
-fn ids_that_are_not_ours_are_told_apart() {
+fn ids_that_are_not_ours_are_not_mixed_up() {
     // As numbers they were the same.
     let [theirs, other] = ["3EB001", "3EB01"].map(|id| WhatsappId(id.into()));
     let mut rig = unpaced([OutboxEntry { whatsapp_id: theirs.clone(), ..entry(1, "a") }]);
