@@ -90,4 +90,17 @@ mod tests {
         assert_eq!(judge(403, 1, true), Verdict::Never);
         assert_eq!(judge(429, 1, true), Verdict::Later);
     }
+
+    #[test]
+    fn what_is_said_of_a_refusal() {
+        let cases = [
+            (403, true, "only admins write in this group (403)"),
+            (403, false, "WhatsApp refused the message (403)"),
+            (463, false, "WhatsApp does not let this number write to strangers now (463)"),
+            (499, true, "WhatsApp refused the message (499)"),
+        ];
+        for (code, is_group, words) in cases {
+            assert_eq!(refusal(code, is_group), Failure::new(&format!("refused_{code}"), words));
+        }
+    }
 }

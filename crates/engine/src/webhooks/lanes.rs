@@ -117,7 +117,9 @@ impl Lanes {
         let known = Known { lane: lane.clone(), tries, due_at, is_passed: false, stage };
         self.known.insert(id, known);
         let line = &mut self.lanes.entry(lane.clone()).or_default().line;
-        line.insert(line.partition_point(|other| *other < id), id);
+        if let Err(at) = line.binary_search(&id) {
+            line.insert(at, id);
+        }
         self.let_pass(id);
         self.refresh(&lane);
         true

@@ -68,6 +68,7 @@ fn a_restriction_that_is_lifted_or_prolonged_counts_at_once() {
     assert_eq!(rig.settle(), ["send 1"]);
     // A time that has passed is none.
     rig.queue.restrict(Some(at_s(10)), rig.now);
+    rig.queue.restrict(Some(at_s(200)), rig.now);
     rig.accept([entry(2, "s2")]);
     assert_eq!(rig.settle(), ["send 2"]);
 }

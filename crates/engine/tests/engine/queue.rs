@@ -412,12 +412,15 @@ fn what_is_fetched_too_late_or_for_nothing_is_not_wanted() {
     assert_eq!(rig.queue.step(START, || 0).actions, [Action::Load(id)]);
     assert!(!rig.queue.loaded(id, false, "", at_s(10), || 0));
     assert!(!rig.queue.needs_file(id, at_s(10)));
+    // The store could not be read: it is loaded again.
+    rig.queue.load_failed(id, at_s(9));
+    assert_eq!(rig.queue.step(at_s(9), || 0).actions, [Action::Load(id)]);
     assert!(rig.queue.loaded(id, false, "", at_s(9), || 0));
     // It is being submitted.
     assert!(!rig.queue.loaded(id, false, "", at_s(9), || 0));
     assert!(!rig.queue.needs_file(id, at_s(9)));
     rig.queue.load_failed(id, at_s(9));
-    assert!(rig.queue.may_have_arrived(id));
+    assert_eq!(rig.queue.unacknowledged(), 1);
 }
 
 #[test]
@@ -885,6 +888,8 @@ fn a_held_queue_begins_nothing_and_ends_what_has_begun() {
     assert_eq!(rig.settle(), [""; 0], "it was not held");
     rig.queue.hold(true, rig.now);
     assert_eq!(rig.settle(), ["no typing 1"]);
+    rig.queue.hold(false, rig.now);
+    assert_eq!(rig.settle(), ["typing 1"]);
 }
 
 #[test]
