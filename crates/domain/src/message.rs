@@ -368,7 +368,7 @@ pub struct NewMessage {
     pub chat: ChatId,
     pub content: Content,
     pub context: Context,
-    /// A file that came along: in the media store, under [`blob_key`](crate::request_file::blob_key).
+    /// A file that came along: in the media store as [`blob_key`](crate::request_file::blob_key) until it has left.
     pub inline_file: Option<RequestFile>,
     pub whatsapp_id: WhatsappId,
     pub typing: bool,
@@ -497,4 +497,4 @@ impl Receipt {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -200,10 +200,7 @@ impl Envelope {
 
     /// The same message; either may know more of its sender.
     fn is_of_the_same(&self, other: &Self) -> bool {
-        let (one, two) = (&self.sender, &other.sender);
-        let is_same_person = (one.phone.is_some() && one.phone == two.phone)
-            || (one.lid.is_some() && one.lid == two.lid);
-        self.id == other.id && self.origin == other.origin && is_same_person
+        self.id == other.id && self.origin == other.origin && self.sender.is_same(&other.sender)
     }
 }
 

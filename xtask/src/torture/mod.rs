@@ -3,6 +3,7 @@
 
 mod table;
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -15,8 +16,8 @@ use crate::test::postgres::Cluster;
 /// Arguments of `cargo xtask torture`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only these: overload, crash, disk, nodes (with between_nodes and webhooks_between_nodes), outage, races, webhooks, files, logs; hosts,
-    /// tenants, inputs
+    /// Only these: overload, crash, disk, nodes (with between_nodes and webhooks_between_nodes), outage, races,
+    /// webhooks, files, logs; hosts, tenants, inputs
     only: Vec<String>,
 }
 
@@ -51,7 +52,6 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let mut outcomes = Vec::new();
     if !names.is_empty() {
         let processes = ["--package", "gerbang", "--features", "simulator", "--test", "processes"];
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         outcomes.push(run_long(root, &run, url, &processes, &names));
     }
     for (name, which, tests) in OTHERS {
@@ -65,7 +65,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     outcomes.into_iter().collect()
 }
 
-/// The tests in the modules of a name, also where that is the end of a module's. Other tests may have the word in theirs.
+/// What the names of the tests in a listed module contain. Other tests may have its word in theirs.
 fn module(name: &str) -> String {
     let is_listed = PROCESSES.contains(&name);
     if is_listed { format!("{name}::") } else { name.to_owned() }
@@ -96,7 +96,7 @@ fn run_long(
     run: &table::Run,
     database: &str,
     which: &[&str],
-    names: &[&str],
+    names: &[impl AsRef<OsStr>],
 ) -> Result<()> {
     let mut cargo = shell::cargo(root);
     cargo.args(["test", "--release"]).args(which);

@@ -7,9 +7,9 @@ use crate::policy::quota::QuotaKind;
 pub(super) const OURS: &str = "628100000000";
 pub(super) const BUDI: &str = "628111111111";
 const DEVICE: DeviceId = DeviceId(Uuid::nil());
-const RECEIPT: QuotaReceipt = QuotaReceipt { kind: QuotaKind::Plan, remaining: 7 };
+pub(crate) const RECEIPT: QuotaReceipt = QuotaReceipt { kind: QuotaKind::Plan, remaining: 7 };
 
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }
 
@@ -31,7 +31,8 @@ pub(super) fn address(phone: &str, lid: &str) -> Address {
     }
 }
 
-fn new_message() -> NewMessage {
+/// One of ours that is to be accepted.
+pub(crate) fn new_message() -> NewMessage {
     NewMessage {
         device_id: DEVICE,
         chat: "628111111111@s.whatsapp.net".into(),

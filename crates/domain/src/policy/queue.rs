@@ -122,14 +122,10 @@ impl QueueFull {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
     use crate::content::{Content, ContentKind, File};
-    use crate::context::Context;
-    use crate::ids::{DeviceId, WhatsappId};
     use crate::media::Media;
+    use crate::message::tests::new_message;
     use crate::request_file::RequestFile;
 
     fn size(messages: i64, text_bytes: i64, file_bytes: i64) -> QueueSize {
@@ -181,19 +177,10 @@ mod tests {
     #[test]
     fn texts_and_captions_count_in_bytes_and_files_beside_them() {
         let message = |content, file_size| NewMessage {
-            device_id: DeviceId(Uuid::nil()),
-            chat: "628111111111@s.whatsapp.net".into(),
             content,
-            context: Context::default(),
             inline_file: Some(RequestFile { size: file_size, sha256: [0; 32] })
                 .filter(|file| file.size > 0),
-            whatsapp_id: WhatsappId::from_random([1; 8]),
-            typing: false,
-            priority: 0,
-            due_at: Timestamp::UNIX_EPOCH,
-            is_scheduled: false,
-            expires_at: Timestamp::MAX,
-            retry_interval_s: None,
+            ..new_message()
         };
         let file = File { kind: ContentKind::Image, caption: "é".into(), media: Media::default() };
         let messages =

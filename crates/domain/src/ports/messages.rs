@@ -412,39 +412,23 @@ pub trait MessageStore: Send + Sync {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-    use uuid::Uuid;
-
     use super::*;
     use crate::content::{Content, File};
-    use crate::context::Context;
     use crate::media::Media;
     use crate::message::TEXT_CHARS_MAX;
-    use crate::policy::quota::{QuotaKind, QuotaReceipt};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
-    }
+    use crate::message::tests::{RECEIPT, at, new_message};
 
     /// Accepted at 0, due at 10.
     fn waiting(is_scheduled: bool) -> Message {
         let media = Media { filename: Some("asked.bin".into()), ..Media::default() };
         let new = NewMessage {
-            device_id: DeviceId(Uuid::nil()),
-            chat: "628111@s.whatsapp.net".into(),
             content: Content::File(File { kind: ContentKind::Document, caption: "".into(), media }),
-            context: Context::default(),
-            inline_file: None,
-            whatsapp_id: WhatsappId::from_random([1; 8]),
-            typing: false,
-            priority: 0,
             due_at: at(10),
             is_scheduled,
             expires_at: at(100),
-            retry_interval_s: None,
+            ..new_message()
         };
-        let quota = QuotaReceipt { kind: QuotaKind::Plan, remaining: 1 };
-        new.accepted(MessageId(1), AccountId(1), quota, at(0))
+        new.accepted(MessageId(1), AccountId(1), RECEIPT, at(0))
     }
 
     #[test]
