@@ -143,6 +143,18 @@ impl SqlStore {
             Engine::Postgres(postgres) => postgres.write(work).await,
         }
     }
+
+    /// The same for what may take long, such as all rows of an account.
+    async fn write_long<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(work).await,
+            Engine::Postgres(postgres) => postgres.write_long(work).await,
+        }
+    }
 }
 
 /// Runs an operation on one of the store's connections.
@@ -300,6 +312,11 @@ impl MessageStore for SqlStore {
         run!(self.read, find::message_named, account, device, name)
     }
 
+    async fn has_message(&self, device: DeviceId, id: &WhatsappId) -> StoreResult<bool> {
+        let id = id.clone();
+        run!(self.read, find::has_message, device, id)
+    }
+
     async fn messages(
         &self,
         account: AccountId,
@@ -366,7 +383,7 @@ impl MessageStore for SqlStore {
 
     async fn delete_messages(&self, ids: &[MessageId]) -> StoreResult<u64> {
         let ids = ids.iter().map(|id| id.0).collect();
-        run!(self.write, clean::delete, ids)
+        run!(self.write_long, clean::delete, ids)
     }
 
     async fn delete_old_messages(&self, since: Timestamp) -> StoreResult<u64> {

@@ -263,6 +263,7 @@ delegate!(MessageStore {
     read message_named(
         account: AccountId, device: DeviceId, name: &MessageName
     ) -> Option<Message>;
+    read has_message(device: DeviceId, id: &WhatsappId) -> bool;
     read messages(
         account: AccountId, filter: &MessageFilter, page: PageRequest
     ) -> Page<Message>;

@@ -1,6 +1,7 @@
 //! Messages that came in and could not be decrypted. The library asks their senders and the phone for
 //! them; what has not come after a while is reported as unreadable, and turns into the message when it
-//! comes later.
+//! comes later. The phone is also asked for what was decrypted by a process that died before it was stored
+//! ([`crate::missed`]).
 //!
 //! Invariant: such a message is stored before anything is answered for it, so that no crash loses it.
 
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use wacore::types::message::MessageInfo;
 
-use crate::limits::{AWAITED_FOR, AWAITED_MAX};
+use crate::limits::{AWAITED_FOR, AWAITED_MAX, MISSED_FOR};
 use crate::recovery;
 
 /// Awaited messages, by chat, sender and id.
@@ -29,8 +30,8 @@ const SPACE: &str = "awaited";
 #[derive(Default)]
 pub(crate) struct Awaited {
     waiting: Mutex<Vec<Awaiting>>,
-    /// Those that were reported as unreadable and may come all the same, to be counted then; the newest last.
-    reported: Mutex<VecDeque<Envelope>>,
+    /// Those that were reported as unreadable and may come all the same; the newest last.
+    reported: Mutex<VecDeque<Awaiting>>,
 }
 
 /// Where a device's awaited messages are stored.
@@ -46,6 +47,9 @@ struct Awaiting {
     until_s: i64,
     /// Whether the phone was asked for it from here; the library does so in most cases.
     is_requested: bool,
+    /// Whether it was decrypted once, and nothing of it is stored: it may have been nothing that is. It is never
+    /// reported, and its time is not known.
+    is_missed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +61,8 @@ struct Stored {
     from_phone: bool,
     at_s: i64,
     until_s: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_missed: bool,
 }
 
 impl Awaited {
@@ -78,10 +84,28 @@ impl Awaited {
         if self.find(&message.whatsapp_id, message.origin).is_some() {
             return Ok(());
         }
-        let is_full = self.waiting.lock().len() >= AWAITED_MAX;
-        let wait_s = if is_lost || is_full { 0 } else { AWAITED_FOR.as_secs() };
+        let wait_s = if is_lost || self.is_full() { 0 } else { AWAITED_FOR.as_secs() };
         let until_s = wacore::time::now_secs().saturating_add_unsigned(wait_s);
-        let awaiting = Awaiting { message, until_s, is_requested: is_lost };
+        let awaiting = Awaiting { message, until_s, is_requested: is_lost, is_missed: false };
+        self.keep(stored, awaiting).await
+    }
+
+    /// Keeps what is known of a message that was decrypted once and of which nothing is stored.
+    pub(crate) async fn add_missed(
+        &self,
+        stored: &AwaitedStore<'_>,
+        message: IncomingMessage,
+    ) -> StoreResult<()> {
+        let is_known = self.waiting.lock().iter().any(|other| other.is_of(&message));
+        if is_known || self.is_full() {
+            return Ok(());
+        }
+        let until_s = wacore::time::now_secs().saturating_add_unsigned(MISSED_FOR.as_secs());
+        let awaiting = Awaiting { message, until_s, is_requested: false, is_missed: true };
+        self.keep(stored, awaiting).await
+    }
+
+    async fn keep(&self, stored: &AwaitedStore<'_>, awaiting: Awaiting) -> StoreResult<()> {
         let write = ProtocolWrite {
             space: SPACE,
             key: awaiting.key(),
@@ -92,11 +116,17 @@ impl Awaited {
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.waiting.lock().len() >= AWAITED_MAX
+    }
+
     /// What is known of an awaited message.
     pub(crate) fn find(&self, id: &WhatsappId, origin: ReceivedOrigin) -> Option<IncomingMessage> {
         let awaited = self.waiting.lock();
-        let is_it =
-            |other: &&Awaiting| other.message.whatsapp_id == *id && other.message.origin == origin;
+        let is_it = |other: &&Awaiting| {
+            let message = &other.message;
+            !other.is_missed && message.whatsapp_id == *id && message.origin == origin
+        };
         awaited.iter().find(is_it).map(|found| found.message.clone())
     }
 
@@ -107,13 +137,9 @@ impl Awaited {
         store: &AwaitedStore<'_>,
         messages: &[Envelope],
     ) -> StoreResult<u64> {
-        let has_come = |awaiting: &Awaiting| {
-            let awaited = Envelope::of(&awaiting.message);
-            messages.iter().any(|message| message.is_of_the_same(&awaited))
-        };
         let keys: Vec<String> = {
             let awaited = self.waiting.lock();
-            awaited.iter().filter(|awaiting| has_come(awaiting)).map(Awaiting::key).collect()
+            awaited.iter().filter(|one| one.is_among(messages)).map(Awaiting::key).collect()
         };
         let late = self.came_late(messages);
         if keys.is_empty() {
@@ -123,17 +149,16 @@ impl Awaited {
         store.store.protocol_write(store.device, keys.into_iter().map(removed).collect()).await?;
         // Counted only now: its sender and the phone may have resent a message at the same time.
         let mut waiting = self.waiting.lock();
-        let before = waiting.len();
-        waiting.retain(|awaiting| !has_come(awaiting));
-        let count = u64::try_from(before - waiting.len()).unwrap_or(u64::MAX);
-        Ok(count.saturating_add(late))
+        let came = waiting.extract_if(.., |awaiting| awaiting.is_among(messages));
+        let count = came.filter(|awaiting| !awaiting.is_missed).count();
+        Ok(u64::try_from(count).unwrap_or(u64::MAX).saturating_add(late))
     }
 
     /// How many of these messages had been reported as unreadable.
     fn came_late(&self, messages: &[Envelope]) -> u64 {
         let mut reported = self.reported.lock();
         let before = reported.len();
-        reported.retain(|known| !messages.iter().any(|message| message.is_of_the_same(known)));
+        reported.retain(|known| !known.is_among(messages));
         u64::try_from(before - reported.len()).unwrap_or(u64::MAX)
     }
 
@@ -145,19 +170,23 @@ impl Awaited {
         is_all: bool,
     ) -> StoreResult<()> {
         let now_s = wacore::time::now_secs();
-        let due: Vec<IncomingMessage> = {
+        let due: Vec<Awaiting> = {
             let awaited = self.waiting.lock();
             let is_due = |awaiting: &&Awaiting| is_all || awaiting.until_s <= now_s;
-            awaited.iter().filter(is_due).map(|awaiting| awaiting.message.clone()).collect()
+            awaited.iter().filter(is_due).cloned().collect()
         };
         if due.is_empty() {
             return Ok(());
         }
-        let envelopes: Vec<_> = due.iter().map(Envelope::of).collect();
-        events.received(store.device, due).await?;
+        let envelopes: Vec<_> = due.iter().map(|one| Envelope::of(&one.message)).collect();
+        let reports: Vec<_> = due.into_iter().filter(|awaiting| !awaiting.is_missed).collect();
+        if !reports.is_empty() {
+            let messages = reports.iter().map(|awaiting| awaiting.message.clone()).collect();
+            events.received(store.device, messages).await?;
+        }
         self.came(store, &envelopes).await?;
         let mut reported = self.reported.lock();
-        reported.extend(envelopes);
+        reported.extend(reports);
         let surplus = reported.len().saturating_sub(AWAITED_MAX);
         reported.drain(..surplus);
         Ok(())
@@ -166,13 +195,19 @@ impl Awaited {
     /// What the phone may still have to be asked for: the library does not after every failure, and what
     /// an earlier process began to wait for is not known to it.
     pub(crate) fn take_requests(&self) -> Vec<MessageInfo> {
-        let mut awaited = self.waiting.lock();
-        let open = awaited.iter_mut().filter(|awaiting| !awaiting.is_requested);
-        let requests = open.filter_map(|awaiting| {
+        let (mut awaited, mut reported) = (self.waiting.lock(), self.reported.lock());
+        let open = awaited.iter_mut().chain(reported.iter_mut());
+        let requests = open.filter(|awaiting| !awaiting.is_requested).filter_map(|awaiting| {
             awaiting.is_requested = true;
             recovery::info_of(&awaiting.message)
         });
         requests.collect()
+    }
+
+    /// The phone could not read the requests: it is asked again for what was reported, too. For what is still waited
+    /// for a new client asks in any case.
+    pub(crate) fn ask_again(&self) {
+        self.reported.lock().iter_mut().for_each(|one| one.is_requested = false);
     }
 
     /// Whether something has been waited for long enough.
@@ -205,6 +240,15 @@ impl Envelope {
 }
 
 impl Awaiting {
+    fn is_of(&self, message: &IncomingMessage) -> bool {
+        Envelope::of(&self.message).is_of_the_same(&Envelope::of(message))
+    }
+
+    fn is_among(&self, messages: &[Envelope]) -> bool {
+        let awaited = Envelope::of(&self.message);
+        messages.iter().any(|message| message.is_of_the_same(&awaited))
+    }
+
     fn key(&self) -> String {
         let Address { phone, lid } = &self.message.sender;
         let sender = phone.as_ref().map(PhoneNumber::as_str);
@@ -213,7 +257,7 @@ impl Awaiting {
     }
 
     fn stored(&self) -> Stored {
-        let Self { message, until_s, .. } = self;
+        let Self { message, until_s, is_missed, .. } = self;
         Stored {
             id: message.whatsapp_id.to_string(),
             chat: message.chat.to_string(),
@@ -222,6 +266,7 @@ impl Awaiting {
             from_phone: message.origin == ReceivedOrigin::Phone,
             at_s: message.at.as_second(),
             until_s: *until_s,
+            is_missed: *is_missed,
         }
     }
 
@@ -244,7 +289,8 @@ impl Awaiting {
             context: Context::default(),
             at: Timestamp::from_second(stored.at_s).ok()?,
         };
-        Some(Self { message, until_s: stored.until_s, is_requested: false })
+        let Stored { until_s, is_missed, .. } = stored;
+        Some(Self { message, until_s, is_requested: false, is_missed })
     }
 }
 
@@ -316,6 +362,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_missed_is_asked_for_and_never_reported() {
+        let sessions: Arc<dyn ProtocolStore> = Arc::new(MemoryStore::for_protocol());
+        let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
+        let (awaited, reported) = (Awaited::default(), Reported::default());
+        for _ in 0..2 {
+            awaited.add_missed(&store, message("M1", None)).await.unwrap();
+        }
+        awaited.add_missed(&store, message("M2", None)).await.unwrap();
+        let again = Awaited::default();
+        again.load(&store).await.unwrap();
+        for missed in [&awaited, &again] {
+            assert_eq!(missed.take_requests().len(), 2, "over each new client");
+            assert!(missed.take_requests().is_empty());
+        }
+        let id = WhatsappId::from_outside("M1");
+        assert_eq!(again.find(&id, ReceivedOrigin::Incoming), None, "the phone knows its time");
+        let came = [Envelope::of(&message("M1", None))];
+        assert_eq!(again.came(&store, &came).await.unwrap(), 0, "it was never unreadable");
+        again.report(&store, &reported, true).await.unwrap();
+        assert!(reported.0.lock().is_empty());
+        awaited.load(&store).await.unwrap();
+        assert!(awaited.waiting.lock().is_empty());
+    }
+
+    #[tokio::test]
     async fn what_does_not_come_is_reported_once_and_a_restart_forgets_nothing() {
         let sessions: Arc<dyn ProtocolStore> = Arc::new(MemoryStore::for_protocol());
         let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
@@ -347,6 +418,12 @@ mod tests {
         }
         let expected = [message("M3", None), message("M2", Some("77"))];
         assert_eq!(*reported.0.lock(), expected);
+        // The phone is asked for it once more when it could not read what it was asked.
+        again.take_requests();
+        assert!(again.take_requests().is_empty());
+        again.ask_again();
+        let requested: Vec<_> = again.take_requests().into_iter().map(|info| info.id).collect();
+        assert_eq!(requested, ["M3", "M2"]);
         // What comes after its report has come after all, once.
         let late = [Envelope::of(&message("M3", None)), Envelope::of(&message("M4", None))];
         assert_eq!(again.came(&store, &late).await.unwrap(), 1);

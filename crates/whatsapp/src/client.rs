@@ -37,6 +37,7 @@ use crate::limits::{
     UPLOADS_MAX,
 };
 use crate::link::Link;
+use crate::missed::Missed;
 use crate::network::Network;
 use crate::outage::Outage;
 use crate::receipts::SendBarrier;
@@ -142,16 +143,18 @@ impl Session {
             device,
             identities: online.identities.clone(),
         };
-        let (stanzas_sent, known) = (stanzas.clone(), reporter.clone());
-        let state = DeviceState::new(sessions, device, outage.clone(), stanzas_sent, known);
+        let attempt = Arc::new(Attempt::default());
+        let barrier = Arc::new(SendBarrier::new());
+        let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas.clone());
+        let awaited = online.awaited.clone();
+        awaited.load(&AwaitedStore { store: &shared.sessions, device }).await?;
+        let missed =
+            Missed { events: shared.events.clone(), awaited: awaited.clone(), sink: sink.clone() };
+        let (outages, known) = (outage.clone(), reporter.clone());
+        let state = DeviceState::new(sessions, device, outages, stanzas, known, missed);
         let state = Arc::new(state);
         let (broken, unsettled) = (state.broken(), state.unsettled());
         let version = shared.versions.current(&network.http).await;
-        let attempt = Arc::new(Attempt::default());
-        let barrier = Arc::new(SendBarrier::new());
-        let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas);
-        let awaited = online.awaited.clone();
-        awaited.load(&AwaitedStore { store: &shared.sessions, device }).await?;
         let hook = Hook {
             shared: shared.clone(),
             device,
@@ -279,7 +282,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    fn new(
+    pub(crate) fn new(
         device: DeviceId,
         shows_qr: bool,
         barrier: Arc<SendBarrier>,

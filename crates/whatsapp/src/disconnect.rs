@@ -25,7 +25,8 @@ pub(crate) enum Ending {
     Paired,
     /// The driver ended it, to connect again at once.
     Wanted,
-    /// A new client must take its place at once: all its QRs were shown, or its app state does not settle.
+    /// A new client must take its place at once: all its QRs were shown, its app state does not settle, or it and
+    /// its phone cannot read each other.
     NewClient,
 }
 

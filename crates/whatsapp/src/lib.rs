@@ -57,6 +57,7 @@ mod liveness;
 mod mentions;
 mod message_context;
 mod messenger;
+mod missed;
 mod network;
 mod outage;
 mod outgoing;

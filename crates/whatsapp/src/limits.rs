@@ -158,6 +158,11 @@ pub(crate) const EVENTS_MAX: usize = 4_096;
 /// How long a message that could not be decrypted is waited for before it is reported as unreadable: its
 /// sender and the phone are asked for it. What comes later turns it into the message.
 pub(crate) const AWAITED_FOR: Duration = Duration::from_secs(10);
+/// How long the phone is asked, over each new client, for a message of which nothing is stored though it was
+/// decrypted; it may be off.
+pub(crate) const MISSED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often a session with the own phone may be made anew.
+pub(crate) const NEW_SESSION_EVERY: Duration = Duration::from_secs(60);
 /// Messages of one device that are waited for; beyond it they are reported at once.
 pub(crate) const AWAITED_MAX: usize = 4_096;
 

@@ -11,6 +11,7 @@ mod challenge;
 mod endings;
 mod histories;
 mod kept_pause;
+mod own_phone;
 mod pauses;
 mod unreadable;
 
@@ -94,6 +95,7 @@ impl Pairing {
             reported_loss: None,
             version: None,
             link_by: Instant::now() + PAIRING_MAX,
+            new_session_at: None,
         };
         Self { stop, is_silent, is_unpairing, hurry, task: tokio::spawn(supervisor.run()) }
     }
@@ -165,6 +167,8 @@ struct Supervisor {
     version: Option<Version>,
     /// When linking counts as failed.
     link_by: Instant,
+    /// When the session with the phone was last given up.
+    new_session_at: Option<Instant>,
 }
 
 impl Supervisor {
@@ -287,6 +291,8 @@ impl Supervisor {
         self.online.stanzas.begin_connection();
         self.outage.begin();
         let mut running = tokio::spawn(async move { client.run().await });
+        session.sink.learn_names(&session.client);
+        let mut phone_retry = own_phone::retry(&session.client, &session.sink.me());
         let mut is_dropped = false;
         let mut watch = Connection {
             login_permit,
@@ -309,6 +315,10 @@ impl Supervisor {
                 }
                 Ok(node) = &mut session.stream_error => {
                     self.handle_stream_error(session, &mut watch, &node);
+                }
+                retry = &mut phone_retry => {
+                    phone_retry = own_phone::retry(&session.client, &session.sink.me());
+                    self.phone_could_not_read(session, &retry);
                 }
                 _ = &mut running => break None,
                 () = raised(&mut self.stopped) => break Some(ConnectionEnd::Stopped),
@@ -418,6 +428,7 @@ impl Supervisor {
                 watch.reports.begin(self.try_emit(event));
             }
             Signal::Undecryptable(message) => {
+                self.could_not_read(session, &message.info);
                 watch.reports.begin(self.await_message(session, message));
             }
             Signal::Event(MessengerEvent::Call(mut call)) => {

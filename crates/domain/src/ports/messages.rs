@@ -358,6 +358,8 @@ pub trait MessageStore: Send + Sync {
         device: DeviceId,
         name: &MessageName,
     ) -> StoreResult<Option<Message>>;
+    /// Whether the history of a device has a message with this id of WhatsApp's.
+    async fn has_message(&self, device: DeviceId, id: &WhatsappId) -> StoreResult<bool>;
     /// The messages of an account, newest first; `before` is a message id. Complete at once:
     /// waiting ones included.
     async fn messages(

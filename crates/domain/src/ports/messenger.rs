@@ -213,6 +213,10 @@ pub trait MessengerEvents: Send + Sync {
     /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`. One that is known
     /// as unreadable and can be read now takes the place of its earlier form.
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
+    /// Whether a message with this id is stored.
+    async fn is_stored(&self, _device: DeviceId, _id: &WhatsappId) -> StoreResult<bool> {
+        Ok(true)
+    }
     /// Numbers and LIDs are known to be one person's each. Reported before the messages that say so.
     async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()>;
     /// WhatsApp knows a number by another spelling. Reported before a message to it is written.

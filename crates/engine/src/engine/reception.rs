@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::chat::{ChatFacts, ChatId};
 use domain::contact::{Identity, Spelling};
-use domain::ids::DeviceId;
+use domain::ids::{DeviceId, WhatsappId};
 use domain::message::IncomingMessage;
 use domain::ports::{MessengerEvent, MessengerEvents, StoreResult};
 
@@ -40,6 +40,10 @@ impl MessengerEvents for Engine {
         group_facts::learn(&self.context, device, &new);
         reading::read_at_once(&self.context, device, &new).await;
         Ok(())
+    }
+
+    async fn is_stored(&self, device: DeviceId, id: &WhatsappId) -> StoreResult<bool> {
+        self.context.store().has_message(device, id).await
     }
 
     async fn history(

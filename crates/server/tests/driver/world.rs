@@ -255,6 +255,8 @@ pub struct Recorder {
     /// The second spellings of numbers that devices have learnt.
     pub spelled: Mutex<Vec<(DeviceId, Spelling)>>,
     known: Mutex<HashSet<ChatId>>,
+    /// Messages that a crash has kept from being stored.
+    lost: Mutex<HashSet<WhatsappId>>,
     /// The devices that have begun to report chats from before.
     reporting: Mutex<HashSet<DeviceId>>,
     /// Taking its write lock delays the answers to these reports.
@@ -297,6 +299,10 @@ impl MessengerEvents for Recorder {
         self.received.lock().unwrap().extend(messages);
         self.changed.notify_waiters();
         Ok(())
+    }
+
+    async fn is_stored(&self, _: DeviceId, id: &WhatsappId) -> StoreResult<bool> {
+        Ok(!self.lost.lock().unwrap().contains(id))
     }
 
     async fn identified(&self, _: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
@@ -389,6 +395,12 @@ impl Recorder {
         let find =
             |recorder: &Self| recorder.chat_timers.lock().unwrap().contains(&timer).then_some(());
         self.until("timer of the chat", find).await;
+    }
+
+    /// From now on it is as if a message had never come.
+    pub fn lose(&self, id: &WhatsappId) {
+        self.lost.lock().unwrap().insert(id.clone());
+        self.received.lock().unwrap().retain(|message| message.whatsapp_id != *id);
     }
 
     /// Waits until a message has come in.

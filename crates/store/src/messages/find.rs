@@ -1,7 +1,7 @@
 //! Messages found by their ids.
 
 use domain::context::MessageName;
-use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::Message;
 
 use super::{history_columns, ids_json, message_from, waiting_columns};
@@ -46,6 +46,13 @@ pub(crate) async fn message_named(
             with_file(tx, found).await
         }
     }
+}
+
+pub(crate) async fn has_message(tx: &mut Tx, device: DeviceId, id: WhatsappId) -> SqlResult<bool> {
+    const SELECT: &str =
+        "SELECT id FROM messages WHERE device_id = $1 AND whatsapp_id = $2 LIMIT 1";
+    let device = device.to_text();
+    Ok(tx.query_one(SELECT, params![&device, id.as_str()]).await?.is_some())
 }
 
 async fn with_file(tx: &mut Tx, mut found: Option<Message>) -> SqlResult<Option<Message>> {

@@ -56,10 +56,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the beginning and the end of a transaction may take, and the work of a group. A server that is gone
 /// without a word, or behind a wire that is cut, closes no connection and answers nothing on it.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// The same for what is read.
-const READ_MAX: Duration = Duration::from_secs(15);
-/// The same for other writes: deleting an account with all it has takes long.
-const WRITE_MAX: Duration = Duration::from_secs(300);
+/// The same for the work of any other operation.
+const WORK_MAX: Duration = Duration::from_secs(15);
+/// The same for what may take long, such as deleting an account with all it has. Nothing waits for it meanwhile.
+const LONG_WORK_MAX: Duration = Duration::from_secs(300);
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
@@ -254,10 +254,27 @@ impl PostgreSql {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
+        self.write_within(WORK_MAX, work).await
+    }
+
+    /// The same for what may take long.
+    pub(crate) async fn write_long<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        self.write_within(LONG_WORK_MAX, work).await
+    }
+
+    async fn write_within<T, F>(&self, longest: Duration, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
         let (pool, cache) = (self.pool.clone(), self.cache.clone());
         let task = async move {
             let mut tx = pool.begin().await?;
-            let outcome = timeout(WRITE_MAX, work(&mut tx)).await;
+            let outcome = timeout(longest, work(&mut tx)).await;
             end(&pool, &mut tx, outcome, &cache).await
         };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
@@ -269,7 +286,7 @@ impl PostgreSql {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
         let pool = self.pool.clone();
-        let task = async move { pool.run(READ_MAX, work).await };
+        let task = async move { pool.run(WORK_MAX, work).await };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
 

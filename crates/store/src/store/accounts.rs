@@ -45,7 +45,7 @@ impl AccountStore for SqlStore {
     }
 
     async fn delete_account(&self, id: AccountId) -> StoreResult<bool> {
-        run!(self.write, accounts::delete_account, id)
+        run!(self.write_long, accounts::delete_account, id)
     }
 
     async fn plans(&self) -> StoreResult<Vec<Plan>> {

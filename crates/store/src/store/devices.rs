@@ -137,6 +137,6 @@ impl DeviceStore for SqlStore {
         id: DeviceId,
         now: Timestamp,
     ) -> StoreResult<Option<Vec<Recorded>>> {
-        run!(self.write, devices::delete_device, account, id, now)
+        run!(self.write_long, devices::delete_device, account, id, now)
     }
 }

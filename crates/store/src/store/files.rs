@@ -71,6 +71,6 @@ impl FileStore for SqlStore {
         before: Timestamp,
         account_max: u64,
     ) -> StoreResult<Vec<IncomingFile>> {
-        run!(self.write, files::expire, before, account_max)
+        run!(self.write_long, files::expire, before, account_max)
     }
 }

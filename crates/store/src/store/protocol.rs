@@ -62,6 +62,6 @@ impl ProtocolStore for SqlStore {
     }
 
     async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
-        run!(self.write, protocol::clear, device)
+        run!(self.write_long, protocol::clear, device)
     }
 }

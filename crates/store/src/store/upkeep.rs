@@ -34,7 +34,7 @@ impl SqlStore {
     /// # Errors
     /// The database's; nothing has changed then.
     pub async fn mark_restored(&self, reason: String, now: Timestamp) -> StoreResult<Restored> {
-        run!(self.write, mark_restored, reason, now)
+        run!(self.write_long, mark_restored, reason, now)
     }
 }
 
@@ -60,7 +60,7 @@ impl Store for SqlStore {
     }
 
     async fn discard_waiting(&self, account: AccountId, device: DeviceId) -> StoreResult<()> {
-        run!(self.write, devices::discard_waiting, account, device)
+        run!(self.write_long, devices::discard_waiting, account, device)
     }
 
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {

@@ -53,7 +53,7 @@ impl WebhookStore for SqlStore {
     }
 
     async fn delete_webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<bool> {
-        run!(self.write, webhooks::delete_webhook, account, id)
+        run!(self.write_long, webhooks::delete_webhook, account, id)
     }
 
     async fn pending_deliveries(
@@ -125,7 +125,7 @@ impl WebhookStore for SqlStore {
         limit: u32,
         now: Timestamp,
     ) -> StoreResult<u32> {
-        run!(self.write, deliveries::replay_since, account, webhook, range, limit, now)
+        run!(self.write_long, deliveries::replay_since, account, webhook, range, limit, now)
     }
 
     async fn clean_up_deliveries(
@@ -138,8 +138,9 @@ impl WebhookStore for SqlStore {
             [(DeliveryState::Delivered, delivered_since), (DeliveryState::Dead, dead_since)];
         for (state, since) in ended {
             for _ in 0..CLEAN_UP_BATCHES_MAX {
-                let batch =
-                    self.write(move |tx| Box::pin(deliveries::clean_up(tx, state, since))).await?;
+                let batch = self
+                    .write_long(move |tx| Box::pin(deliveries::clean_up(tx, state, since)))
+                    .await?;
                 rows += batch.rows;
                 if !batch.has_more {
                     break;
@@ -161,7 +162,7 @@ impl GrantStore for SqlStore {
     }
 
     async fn create_vouchers(&self, vouchers: Vec<NewVoucher>, now: Timestamp) -> StoreResult<()> {
-        run!(self.write, grants::create_vouchers, vouchers, now)
+        run!(self.write_long, grants::create_vouchers, vouchers, now)
     }
 
     async fn redeem_voucher(

@@ -176,6 +176,11 @@ impl MessageStore for MemoryStore {
         Ok(found.filter(|one| (one.account_id, one.device_id) == (account, device)))
     }
 
+    async fn has_message(&self, device: DeviceId, id: &WhatsappId) -> StoreResult<bool> {
+        let is_it = |message: &Message| message.device_id == device && message.whatsapp_id == *id;
+        Ok(self.state().history.values().any(is_it))
+    }
+
     async fn messages(
         &self,
         account: AccountId,

@@ -489,6 +489,11 @@ pub async fn a_message_is_found_by_either_id(store: Arc<dyn Store>) {
         assert_eq!(named(device, MessageName::Id(message.id)).await, Some(message.id));
     }
     let other = DeviceId(Uuid::from_u128(77));
+    let cases = [(device, &received, true), (device, &sent, true), (other, &received, false)];
+    for (device, message, is_there) in cases.into_iter().chain([(device, &waiting, false)]) {
+        let found = store.has_message(device, &message.whatsapp_id).await.unwrap();
+        assert_eq!(found, is_there, "{}", message.whatsapp_id);
+    }
     let of_received = MessageName::Whatsapp(received.whatsapp_id.clone());
     assert_eq!(named(device, MessageName::Id(waiting.id)).await, Some(waiting.id));
     assert_eq!(named(other, MessageName::Id(sent.id)).await, None);

@@ -17,9 +17,12 @@ use wacore::store::error::StoreError as LibraryError;
 use wacore::store::traits::*;
 
 use super::{DeviceState, to_json};
+use crate::client::Sink;
 use crate::identities::{Events, IdentityReporter};
 use crate::limits::SENT_FOR;
+use crate::missed::Missed;
 use crate::outage::Outage;
+use crate::receipts::SendBarrier;
 
 type Rows = BTreeMap<(DeviceId, &'static str, String), Vec<u8>>;
 
@@ -102,6 +105,13 @@ fn reporter(device: DeviceId) -> IdentityReporter {
     IdentityReporter { events: Events::default(), device, identities: Arc::default() }
 }
 
+/// Without a receiver, too.
+fn missed() -> Missed {
+    let barrier = Arc::new(SendBarrier::new());
+    let (sink, _) = Sink::new(DeviceId(Uuid::nil()), false, barrier, Arc::default());
+    Missed { events: Events::default(), awaited: Arc::default(), sink }
+}
+
 pub(super) fn fresh() -> (Arc<FakeSessions>, DeviceState) {
     let sessions = Arc::new(FakeSessions::default());
     let state = DeviceState::new(
@@ -110,6 +120,7 @@ pub(super) fn fresh() -> (Arc<FakeSessions>, DeviceState) {
         Outage::default(),
         Arc::default(),
         reporter(DeviceId(Uuid::from_u128(1))),
+        missed(),
     );
     (sessions, state)
 }
@@ -416,6 +427,7 @@ async fn the_device_record_survives() {
         Outage::default(),
         Arc::default(),
         reporter(DeviceId(Uuid::from_u128(2))),
+        missed(),
     );
     assert!(!other.exists().await.unwrap());
 }

@@ -35,6 +35,7 @@ use wacore::store::error::{Result, StoreError};
 use self::app_sync::SyncRounds;
 use self::tokens::Tokenless;
 use crate::identities::IdentityReporter;
+use crate::missed::Missed;
 use crate::outage::Outage;
 use crate::stanzas::SentStanzas;
 
@@ -56,6 +57,7 @@ pub(crate) struct DeviceState {
     rounds: SyncRounds,
     reporter: IdentityReporter,
     tokenless: Tokenless,
+    missed: Missed,
 }
 
 impl DeviceState {
@@ -66,11 +68,24 @@ impl DeviceState {
         outage: Outage,
         stanzas: Arc<SentStanzas>,
         reporter: IdentityReporter,
+        missed: Missed,
     ) -> Self {
         let broken = watch::Sender::new(false);
         let (rmw, order) = (Mutex::new(()), RwLock::new(()));
         let (rounds, tokenless) = (SyncRounds::default(), Tokenless::default());
-        Self { sessions, device, rmw, order, broken, outage, stanzas, rounds, reporter, tokenless }
+        Self {
+            sessions,
+            device,
+            rmw,
+            order,
+            broken,
+            outage,
+            stanzas,
+            rounds,
+            reporter,
+            tokenless,
+            missed,
+        }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts

@@ -402,7 +402,9 @@ impl ProtocolStore for DeviceState {
         id: &str,
     ) -> Result<Option<Vec<u8>>> {
         let Some(bytes) = self.get(PENDING, &join(&[chat, sender, id])).await? else {
-            return Ok(None);
+            // The library asks for messages that come again.
+            let asked = self.missed.came_again(&self.sessions, self.device, [chat, sender, id]);
+            return asked.await.map(|()| None).map_err(|error| self.failed(error));
         };
         let (_, message) = unstamped(&bytes).ok_or_else(|| damaged("pending message"))?;
         Ok(Some(message.to_vec()))
