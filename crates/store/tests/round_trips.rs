@@ -1,5 +1,7 @@
 //! How many statements PostgreSQL is sent: each is a round trip. Of a request that is accepted all others of the
 //! account wait from the second one on.
+// They are counted in debug builds only.
+#![cfg(debug_assertions)]
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;

@@ -161,8 +161,10 @@ pub(crate) const AWAITED_FOR: Duration = Duration::from_secs(10);
 /// How long the phone is asked, over each new client, for a message of which nothing is stored though it was
 /// decrypted; it may be off.
 pub(crate) const MISSED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How often a session with the own phone may be made anew.
-pub(crate) const NEW_SESSION_EVERY: Duration = Duration::from_secs(60);
+/// First pause between two sessions with the own phone that are given up; it doubles from there.
+pub(crate) const NEW_SESSION_FIRST: Duration = Duration::from_secs(60);
+/// Longest such pause.
+pub(crate) const NEW_SESSION_MAX: Duration = Duration::from_secs(60 * 60);
 /// Messages of one device that are waited for; beyond it they are reported at once.
 pub(crate) const AWAITED_MAX: usize = 4_096;
 

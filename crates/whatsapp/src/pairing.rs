@@ -44,6 +44,7 @@ use crate::limits::{
 use crate::liveness::{self, Liveness};
 use crate::outage::Outage;
 use crate::receipts::Reports;
+use own_phone::NewSessions;
 use pauses::Hurry;
 
 /// What a pairing is started for.
@@ -95,7 +96,7 @@ impl Pairing {
             reported_loss: None,
             version: None,
             link_by: Instant::now() + PAIRING_MAX,
-            new_session_at: None,
+            new_sessions: NewSessions::default(),
         };
         Self { stop, is_silent, is_unpairing, hurry, task: tokio::spawn(supervisor.run()) }
     }
@@ -167,8 +168,7 @@ struct Supervisor {
     version: Option<Version>,
     /// When linking counts as failed.
     link_by: Instant,
-    /// When the session with the phone was last given up.
-    new_session_at: Option<Instant>,
+    new_sessions: NewSessions,
 }
 
 impl Supervisor {

@@ -19,7 +19,7 @@ use crate::client::Session;
 use crate::connection::end_connection;
 use crate::disconnect::Ending;
 use crate::events::Me;
-use crate::limits::{CLOSE_MAX, NEW_SESSION_EVERY};
+use crate::limits::{CLOSE_MAX, NEW_SESSION_FIRST, NEW_SESSION_MAX};
 
 /// Resolves with the next request of the phone for something that it could not read.
 pub(super) fn retry(client: &Client, me: &Me) -> BoxFuture<'static, Arc<OwnedNodeRef>> {
@@ -38,6 +38,26 @@ pub(super) fn retry(client: &Client, me: &Me) -> BoxFuture<'static, Arc<OwnedNod
         }
     }
     .boxed()
+}
+
+/// How often the session with the phone was given up, and when last.
+#[derive(Default)]
+pub(super) struct NewSessions {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl NewSessions {
+    /// Whether it may be given up now; the pauses double, for a phone with which no session is of use.
+    fn begin(&mut self) -> bool {
+        let doublings = self.count.saturating_sub(1).min(16);
+        let pause = (NEW_SESSION_FIRST * (1 << doublings)).min(NEW_SESSION_MAX);
+        if self.last.is_some_and(|last| last.elapsed() < pause) {
+            return false;
+        }
+        *self = Self { count: self.count.saturating_add(1), last: Some(Instant::now()) };
+        true
+    }
 }
 
 /// Whether it is something that the phone has written to this device, and nobody else.
@@ -68,10 +88,9 @@ impl Supervisor {
 
     /// Gives up the session with the phone, and asks for everything again over a new client.
     fn ask_phone_anew(&mut self, session: &Session) {
-        if self.new_session_at.is_some_and(|at| at.elapsed() < NEW_SESSION_EVERY) {
+        if !self.new_sessions.begin() {
             return;
         }
-        self.new_session_at = Some(Instant::now());
         tracing::warn!(device = %self.device, "device and phone cannot read each other; the phone is asked anew");
         let (client, sink, device) = (session.client.clone(), session.sink.clone(), self.device);
         let online = self.online.clone();
@@ -88,5 +107,28 @@ impl Supervisor {
             online.set(None);
             end_connection(device, client);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phone_with_which_no_session_is_of_use_costs_ever_fewer_connections() {
+        let mut sessions = NewSessions::default();
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let start = Instant::now();
+            while !sessions.begin() {
+                advance(Duration::from_secs(1)).await;
+            }
+            pauses.push(start.elapsed().as_secs());
+        }
+        assert_eq!(pauses, [0, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]);
     }
 }
