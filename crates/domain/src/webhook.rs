@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::call::CallReport;
 use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
-use crate::content::Content;
+use crate::content::{Content, ContentKind};
 use crate::context::Context;
 use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
 use crate::group::GroupReport;
@@ -295,9 +295,12 @@ impl Event {
         };
         let steps = message.history.iter().skip(since);
         let events = steps.filter_map(|step| kind_of(step.state).map(|kind| (kind, step)));
+        // What it turns out to be is an event of its own: receivers skip ids that they have seen.
+        let is_unreadable = message.kind() == ContentKind::Unreadable;
+        let suffix = if is_unreadable { "_unreadable" } else { "" };
         events
             .map(|(kind, step)| Self {
-                id: format!("evt_{}_{}", message.id, kind.as_str().replace('.', "_")),
+                id: format!("evt_{}_{}{suffix}", message.id, kind.as_str().replace('.', "_")),
                 kind,
                 at: step.at,
                 account_id: message.account_id,

@@ -5,8 +5,8 @@
 //!
 //! Invariant: such a message is stored before anything is answered for it, so that no crash loses it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::chat::{ChatId, Lid};
 use domain::content::Content;
@@ -20,19 +20,15 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use wacore::types::message::MessageInfo;
 
-use crate::limits::{AWAITED_FOR, AWAITED_MAX, MISSED_FOR};
+use crate::limits::{AWAITED_FOR, AWAITED_MAX, LATE_COUNT_MAX, LATE_MAX};
 use crate::recovery;
 
 /// Awaited messages, by chat, sender and id.
 const SPACE: &str = "awaited";
 
-/// The messages that one device waits for.
+/// The messages that one device waits for; those that were kept last are the last.
 #[derive(Default)]
-pub(crate) struct Awaited {
-    waiting: Mutex<Vec<Awaiting>>,
-    /// Those that were reported as unreadable and may come all the same; the newest last.
-    reported: Mutex<VecDeque<Awaiting>>,
-}
+pub(crate) struct Awaited(Mutex<Vec<Awaiting>>);
 
 /// Where a device's awaited messages are stored.
 pub(crate) struct AwaitedStore<'a> {
@@ -47,9 +43,20 @@ struct Awaiting {
     until_s: i64,
     /// Whether the phone was asked for it from here; the library does so in most cases.
     is_requested: bool,
-    /// Whether it was decrypted once, and nothing of it is stored: it may have been nothing that is. It is never
-    /// reported, and its time is not known.
-    is_missed: bool,
+    why: Why,
+}
+
+/// Why a message is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Why {
+    /// It could not be decrypted, and is to be reported when it does not come.
+    #[default]
+    Undecryptable,
+    /// It was reported, and may come all the same.
+    Reported,
+    /// It was decrypted once, and nothing of it is stored: it may have been nothing that is. It is never reported, and
+    /// its time is not known.
+    Missed,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,8 +68,8 @@ struct Stored {
     from_phone: bool,
     at_s: i64,
     until_s: i64,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_missed: bool,
+    #[serde(default)]
+    why: Why,
 }
 
 impl Awaited {
@@ -70,24 +77,24 @@ impl Awaited {
     pub(crate) async fn load(&self, stored: &AwaitedStore<'_>) -> StoreResult<()> {
         let rows = stored.store.protocol_scan(stored.device, SPACE, "").await?;
         let read = rows.iter().filter_map(|(_, bytes)| Awaiting::read(bytes));
-        *self.waiting.lock() = read.collect();
+        *self.0.lock() = read.collect();
         Ok(())
     }
 
-    /// Keeps a message that cannot be decrypted; one that no device has any more is not waited for.
+    /// Keeps a message that cannot be decrypted; one that no device has any more is not waited for. Whether it is new.
     pub(crate) async fn add(
         &self,
         stored: &AwaitedStore<'_>,
         message: IncomingMessage,
         is_lost: bool,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<bool> {
         if self.find(&message.whatsapp_id, message.origin).is_some() {
-            return Ok(());
+            return Ok(false);
         }
-        let wait_s = if is_lost || self.is_full() { 0 } else { AWAITED_FOR.as_secs() };
-        let until_s = wacore::time::now_secs().saturating_add_unsigned(wait_s);
-        let awaiting = Awaiting { message, until_s, is_requested: is_lost, is_missed: false };
-        self.keep(stored, awaiting).await
+        let wait = if is_lost || self.is_full() { Duration::ZERO } else { AWAITED_FOR };
+        let (until_s, why) = (in_s(wait), Why::Undecryptable);
+        let awaiting = Awaiting { message, until_s, is_requested: is_lost, why };
+        self.keep(stored, vec![awaiting]).await.map(|()| true)
     }
 
     /// Keeps what is known of a message that was decrypted once and of which nothing is stored.
@@ -96,70 +103,68 @@ impl Awaited {
         stored: &AwaitedStore<'_>,
         message: IncomingMessage,
     ) -> StoreResult<()> {
-        let is_known = self.waiting.lock().iter().any(|other| other.is_of(&message));
+        let envelope = [Envelope::of(&message)];
+        let is_known = self.0.lock().iter().any(|other| other.is_among(&envelope));
         if is_known || self.is_full() {
             return Ok(());
         }
-        let until_s = wacore::time::now_secs().saturating_add_unsigned(MISSED_FOR.as_secs());
-        let awaiting = Awaiting { message, until_s, is_requested: false, is_missed: true };
-        self.keep(stored, awaiting).await
+        let (until_s, why) = (in_s(LATE_MAX), Why::Missed);
+        self.keep(stored, vec![Awaiting { message, until_s, is_requested: false, why }]).await
     }
 
-    async fn keep(&self, stored: &AwaitedStore<'_>, awaiting: Awaiting) -> StoreResult<()> {
-        let write = ProtocolWrite {
+    async fn keep(&self, stored: &AwaitedStore<'_>, new: Vec<Awaiting>) -> StoreResult<()> {
+        let write = |awaiting: &Awaiting| ProtocolWrite {
             space: SPACE,
             key: awaiting.key(),
             value: serde_json::to_vec(&awaiting.stored()).ok(),
         };
-        stored.store.protocol_write(stored.device, vec![write]).await?;
-        self.waiting.lock().push(awaiting);
+        stored.store.protocol_write(stored.device, new.iter().map(write).collect()).await?;
+        self.0.lock().extend(new);
         Ok(())
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.lock().len() >= AWAITED_MAX
+        self.0.lock().len() >= AWAITED_MAX
     }
 
     /// What is known of an awaited message.
     pub(crate) fn find(&self, id: &WhatsappId, origin: ReceivedOrigin) -> Option<IncomingMessage> {
-        let awaited = self.waiting.lock();
+        let awaited = self.0.lock();
         let is_it = |other: &&Awaiting| {
             let message = &other.message;
-            !other.is_missed && message.whatsapp_id == *id && message.origin == origin
+            other.why != Why::Missed && message.whatsapp_id == *id && message.origin == origin
         };
         awaited.iter().find(is_it).map(|found| found.message.clone())
     }
 
-    /// These messages are stored: they are not waited for any more. How many of them were, or had been
-    /// reported as unreadable.
+    /// A message with the time at which it was first sent, where that is known: who resends it gives it another.
+    pub(crate) fn with_first_time(&self, message: IncomingMessage) -> IncomingMessage {
+        match self.find(&message.whatsapp_id, message.origin) {
+            Some(first) => IncomingMessage { at: message.at.min(first.at), ..message },
+            None => message,
+        }
+    }
+
+    /// These messages are stored: they are not waited for any more. How many of them could not be decrypted before.
     pub(crate) async fn came(
         &self,
         store: &AwaitedStore<'_>,
         messages: &[Envelope],
     ) -> StoreResult<u64> {
         let keys: Vec<String> = {
-            let awaited = self.waiting.lock();
+            let awaited = self.0.lock();
             awaited.iter().filter(|one| one.is_among(messages)).map(Awaiting::key).collect()
         };
-        let late = self.came_late(messages);
         if keys.is_empty() {
-            return Ok(late);
+            return Ok(0);
         }
         let removed = |key| ProtocolWrite { space: SPACE, key, value: None };
         store.store.protocol_write(store.device, keys.into_iter().map(removed).collect()).await?;
         // Counted only now: its sender and the phone may have resent a message at the same time.
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.0.lock();
         let came = waiting.extract_if(.., |awaiting| awaiting.is_among(messages));
-        let count = came.filter(|awaiting| !awaiting.is_missed).count();
-        Ok(u64::try_from(count).unwrap_or(u64::MAX).saturating_add(late))
-    }
-
-    /// How many of these messages had been reported as unreadable.
-    fn came_late(&self, messages: &[Envelope]) -> u64 {
-        let mut reported = self.reported.lock();
-        let before = reported.len();
-        reported.retain(|known| !known.is_among(messages));
-        u64::try_from(before - reported.len()).unwrap_or(u64::MAX)
+        let count = came.filter(|awaiting| awaiting.why != Why::Missed).count();
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
     }
 
     /// Reports what has been waited for long enough, or everything when there is nothing to come.
@@ -171,7 +176,7 @@ impl Awaited {
     ) -> StoreResult<()> {
         let now_s = wacore::time::now_secs();
         let due: Vec<Awaiting> = {
-            let awaited = self.waiting.lock();
+            let awaited = self.0.lock();
             let is_due = |awaiting: &&Awaiting| is_all || awaiting.until_s <= now_s;
             awaited.iter().filter(is_due).cloned().collect()
         };
@@ -179,45 +184,46 @@ impl Awaited {
             return Ok(());
         }
         let envelopes: Vec<_> = due.iter().map(|one| Envelope::of(&one.message)).collect();
-        let reports: Vec<_> = due.into_iter().filter(|awaiting| !awaiting.is_missed).collect();
+        let is_to_report = |awaiting: &Awaiting| awaiting.why == Why::Undecryptable;
+        let mut reports: Vec<_> = due.into_iter().filter(is_to_report).collect();
         if !reports.is_empty() {
             let messages = reports.iter().map(|awaiting| awaiting.message.clone()).collect();
             events.received(store.device, messages).await?;
         }
         self.came(store, &envelopes).await?;
-        let mut reported = self.reported.lock();
-        reported.extend(reports);
-        let surplus = reported.len().saturating_sub(AWAITED_MAX);
-        reported.drain(..surplus);
-        Ok(())
+        let room = if is_all { 0 } else { LATE_COUNT_MAX.saturating_sub(self.0.lock().len()) };
+        reports.truncate(room);
+        for one in &mut reports {
+            (one.why, one.until_s) = (Why::Reported, in_s(LATE_MAX));
+        }
+        self.keep(store, reports).await
     }
 
     /// What the phone may still have to be asked for: the library does not after every failure, and what
     /// an earlier process began to wait for is not known to it.
     pub(crate) fn take_requests(&self) -> Vec<MessageInfo> {
-        let (mut awaited, mut reported) = (self.waiting.lock(), self.reported.lock());
-        let open = awaited.iter_mut().chain(reported.iter_mut());
-        let requests = open.filter(|awaiting| !awaiting.is_requested).filter_map(|awaiting| {
+        let mut awaited = self.0.lock();
+        let open = awaited.iter_mut().filter(|awaiting| !awaiting.is_requested);
+        let requests = open.filter_map(|awaiting| {
             awaiting.is_requested = true;
             recovery::info_of(&awaiting.message)
         });
         requests.collect()
     }
 
-    /// The phone could not read the requests: it is asked again for what was reported, too. For what is still waited
-    /// for a new client asks in any case.
-    pub(crate) fn ask_again(&self) {
-        self.reported.lock().iter_mut().for_each(|one| one.is_requested = false);
-    }
-
     /// Whether something has been waited for long enough.
     pub(crate) fn is_due(&self) -> bool {
-        let awaited = self.waiting.lock();
+        let awaited = self.0.lock();
         !awaited.is_empty() && {
             let now_s = wacore::time::now_secs();
             awaited.iter().any(|awaiting| awaiting.until_s <= now_s)
         }
     }
+}
+
+/// So long from now, in Unix seconds.
+fn in_s(wait: Duration) -> i64 {
+    wacore::time::now_secs().saturating_add_unsigned(wait.as_secs())
 }
 
 /// What is known of a message without its content.
@@ -240,10 +246,6 @@ impl Envelope {
 }
 
 impl Awaiting {
-    fn is_of(&self, message: &IncomingMessage) -> bool {
-        Envelope::of(&self.message).is_of_the_same(&Envelope::of(message))
-    }
-
     fn is_among(&self, messages: &[Envelope]) -> bool {
         let awaited = Envelope::of(&self.message);
         messages.iter().any(|message| message.is_of_the_same(&awaited))
@@ -257,7 +259,7 @@ impl Awaiting {
     }
 
     fn stored(&self) -> Stored {
-        let Self { message, until_s, is_missed, .. } = self;
+        let Self { message, until_s, why, .. } = self;
         Stored {
             id: message.whatsapp_id.to_string(),
             chat: message.chat.to_string(),
@@ -266,7 +268,7 @@ impl Awaiting {
             from_phone: message.origin == ReceivedOrigin::Phone,
             at_s: message.at.as_second(),
             until_s: *until_s,
-            is_missed: *is_missed,
+            why: *why,
         }
     }
 
@@ -289,15 +291,14 @@ impl Awaiting {
             context: Context::default(),
             at: Timestamp::from_second(stored.at_s).ok()?,
         };
-        let Stored { until_s, is_missed, .. } = stored;
-        Some(Self { message, until_s, is_requested: false, is_missed })
+        let Stored { until_s, why, .. } = stored;
+        Some(Self { message, until_s, is_requested: false, why })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     use domain::contact::{Identity, Spelling};
     use domain::error::StoreError;
@@ -383,7 +384,7 @@ mod tests {
         again.report(&store, &reported, true).await.unwrap();
         assert!(reported.0.lock().is_empty());
         awaited.load(&store).await.unwrap();
-        assert!(awaited.waiting.lock().is_empty());
+        assert!(awaited.0.lock().is_empty());
     }
 
     #[tokio::test]
@@ -391,10 +392,16 @@ mod tests {
         let sessions: Arc<dyn ProtocolStore> = Arc::new(MemoryStore::for_protocol());
         let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
         let (awaited, reported) = (Awaited::default(), Reported::default());
-        awaited.add(&store, message("M1", None), false).await.unwrap();
-        awaited.add(&store, message("M1", None), false).await.unwrap();
+        assert!(awaited.add(&store, message("M1", None), false).await.unwrap());
+        assert!(!awaited.add(&store, message("M1", None), false).await.unwrap());
         awaited.add(&store, message("M2", Some("77")), false).await.unwrap();
         assert!(!awaited.is_due());
+        // Who resends a message gives it another time.
+        let second = |s| Timestamp::from_second(s).unwrap();
+        let resent = IncomingMessage { at: second(1_700_000_007), ..message("M1", None) };
+        assert_eq!(awaited.with_first_time(resent).at, second(1_700_000_000));
+        let other = IncomingMessage { at: second(1_700_000_007), ..message("M9", None) };
+        assert_eq!(awaited.with_first_time(other).at, second(1_700_000_007));
         awaited.report(&store, &reported, false).await.unwrap();
         awaited.add(&store, message("M3", None), true).await.unwrap();
         let requested: Vec<_> = awaited.take_requests().into_iter().map(|info| info.id).collect();
@@ -403,7 +410,7 @@ mod tests {
         assert!(awaited.is_due(), "no device has it any more");
         let again = Awaited::default();
         again.load(&store).await.unwrap();
-        assert_eq!(again.waiting.lock().len(), 3);
+        assert_eq!(again.0.lock().len(), 3);
         let incoming = ReceivedOrigin::Incoming;
         let other =
             IncomingMessage { sender: message("", Some("78")).sender, ..message("M1", None) };
@@ -413,22 +420,25 @@ mod tests {
         assert_eq!(again.came(&store, &came).await.unwrap(), 0);
         let found = again.find(&WhatsappId::from_outside("M2"), incoming);
         assert_eq!(found, Some(message("M2", Some("77"))));
-        for is_all in [false, true, true] {
-            again.report(&store, &reported, is_all).await.unwrap();
+        for _ in 0..2 {
+            again.report(&store, &reported, false).await.unwrap();
+        }
+        assert_eq!(*reported.0.lock(), [message("M3", None)], "it was lost from the beginning");
+        // What comes after its report has come after all, once, and the phone is asked for it over each new client.
+        let third = Awaited::default();
+        third.load(&store).await.unwrap();
+        let mut requested: Vec<_> = third.take_requests().into_iter().map(|info| info.id).collect();
+        requested.sort_unstable();
+        assert_eq!(requested, ["M2", "M3"]);
+        let late = [Envelope::of(&message("M3", None)), Envelope::of(&message("M4", None))];
+        assert_eq!(third.came(&store, &late).await.unwrap(), 1);
+        assert_eq!(third.came(&store, &late).await.unwrap(), 0);
+        for _ in 0..2 {
+            third.report(&store, &reported, true).await.unwrap();
         }
         let expected = [message("M3", None), message("M2", Some("77"))];
         assert_eq!(*reported.0.lock(), expected);
-        // The phone is asked for it once more when it could not read what it was asked.
-        again.take_requests();
-        assert!(again.take_requests().is_empty());
-        again.ask_again();
-        let requested: Vec<_> = again.take_requests().into_iter().map(|info| info.id).collect();
-        assert_eq!(requested, ["M3", "M2"]);
-        // What comes after its report has come after all, once.
-        let late = [Envelope::of(&message("M3", None)), Envelope::of(&message("M4", None))];
-        assert_eq!(again.came(&store, &late).await.unwrap(), 1);
-        assert_eq!(again.came(&store, &late).await.unwrap(), 0);
         awaited.load(&store).await.unwrap();
-        assert!(awaited.waiting.lock().is_empty());
+        assert!(awaited.0.lock().is_empty());
     }
 }

@@ -91,7 +91,8 @@ impl Hook {
             read.people.extend(incoming::people(info, &names));
             let polls = PollStore { store: &self.shared.sessions, device: self.device };
             let vote = polls.vote(client, message, info, me, &names).await;
-            read.messages.extend(vote.or_else(|| incoming::translate(message, info, me, &names)));
+            let new = vote.or_else(|| incoming::translate(message, info, me, &names));
+            read.messages.extend(new.map(|new| self.awaited.with_first_time(new)));
         }
         read
     }

@@ -158,9 +158,11 @@ pub(crate) const EVENTS_MAX: usize = 4_096;
 /// How long a message that could not be decrypted is waited for before it is reported as unreadable: its
 /// sender and the phone are asked for it. What comes later turns it into the message.
 pub(crate) const AWAITED_FOR: Duration = Duration::from_secs(10);
-/// How long the phone is asked, over each new client, for a message of which nothing is stored though it was
-/// decrypted; it may be off.
-pub(crate) const MISSED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the phone, which may be off, is asked over each new client for a message that was reported, or of which
+/// nothing is stored though it was decrypted.
+pub(crate) const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Messages of one device that are kept when they are reported: half of those that are waited for.
+pub(crate) const LATE_COUNT_MAX: usize = AWAITED_MAX / 2;
 /// First pause between two sessions with the own phone that are given up; it doubles from there.
 pub(crate) const NEW_SESSION_FIRST: Duration = Duration::from_secs(60);
 /// Longest such pause.

@@ -333,6 +333,7 @@ impl Supervisor {
                 _ = watch.looks.tick(), if watch.ready_at.is_some() && !is_dropped => {
                     self.look_after_awaited(session);
                     is_dropped = self.drop_dead(session);
+                    self.look_after_phone(session);
                 }
                 () = sleep_until(watch.deadline.at) => self.on_deadline(session, &mut watch).await,
             }

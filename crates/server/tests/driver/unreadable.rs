@@ -112,6 +112,22 @@ async fn a_phone_that_has_lost_the_session_is_asked_over_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_restart_forgets_nothing_that_was_reported() {
+    let mut world = World::new().await;
+    let device = world.link(OURS).await;
+    write_unavailable(&world, "pertama", true).await;
+    world.sim.put_phone(OURS, json!({ "online": false })).await;
+    world.sim.faults(rule("unavailable", 1)).await;
+    let id = world.sim.write(THEIRS, OURS, "kedua").await;
+    world.recorder.message(&id).await;
+    world.restart().await;
+    domain::ports::Messenger::connect(&world.messenger, device).await.unwrap();
+    world.sim.forget_sessions(OURS).await;
+    world.sim.put_phone(OURS, json!({ "online": true })).await;
+    assert_eq!(read(&world, &id).await.content.text(), "kedua");
+}
+
+#[tokio::test]
 async fn what_was_decrypted_and_never_stored_comes_from_the_phone() {
     let mut world = World::new().await;
     world.sim.put_phone(THEIRS, json!({ "auto_receipts": "delivered" })).await;

@@ -321,7 +321,7 @@ pub async fn an_unreadable_message_is_recovered_once(store: Arc<dyn Store>) {
     };
     let came = recorded(unreadable("6281")).await.remove(0);
     assert_eq!(kinds(&came), [EventKind::MessageReceived], "it is reported as it is");
-    let first = came.message;
+    let first = came.message.clone();
     assert_eq!((first.kind().as_str(), first.text()), ("unreadable", ""));
     assert!(receive(unreadable("6281")).await.is_empty(), "it is known");
     let other = receive(incoming("X1", "6282")).await.remove(0);
@@ -330,6 +330,9 @@ pub async fn an_unreadable_message_is_recovered_once(store: Arc<dyn Store>) {
     let expected = Message { content: photo(), ..first.clone() };
     assert_eq!((recovered.is_new, &recovered.message), (false, &expected));
     assert_eq!(kinds(&recovered), [EventKind::MessageReceived], "and once it can be read");
+    let ids_of = |recorded: &Recorded| recorded.events.iter().map(|event| event.id.clone()).next();
+    assert_eq!(ids_of(&came), Some(format!("evt_{}_message_received_unreadable", first.id)));
+    assert_eq!(ids_of(&recovered), Some(format!("evt_{}_message_received", first.id)));
     assert_eq!(store.message(account, first.id).await.unwrap(), Some(expected));
     assert!(receive(incoming("X1", "6281")).await.is_empty(), "it is known");
     assert!(receive(unreadable("6281")).await.is_empty(), "it stays as it is");

@@ -45,6 +45,8 @@ pub(super) fn retry(client: &Client, me: &Me) -> BoxFuture<'static, Arc<OwnedNod
 pub(super) struct NewSessions {
     count: u32,
     last: Option<Instant>,
+    /// Whether it is to be given up once the pause is over.
+    is_due: bool,
 }
 
 impl NewSessions {
@@ -52,10 +54,12 @@ impl NewSessions {
     fn begin(&mut self) -> bool {
         let doublings = self.count.saturating_sub(1).min(16);
         let pause = (NEW_SESSION_FIRST * (1 << doublings)).min(NEW_SESSION_MAX);
-        if self.last.is_some_and(|last| last.elapsed() < pause) {
+        self.is_due = self.last.is_some_and(|last| last.elapsed() < pause);
+        if self.is_due {
             return false;
         }
-        *self = Self { count: self.count.saturating_add(1), last: Some(Instant::now()) };
+        *self =
+            Self { count: self.count.saturating_add(1), last: Some(Instant::now()), is_due: false };
         true
     }
 }
@@ -86,6 +90,13 @@ impl Supervisor {
         }
     }
 
+    /// Does what had to wait for the end of a pause.
+    pub(super) fn look_after_phone(&mut self, session: &Session) {
+        if self.new_sessions.is_due {
+            self.ask_phone_anew(session);
+        }
+    }
+
     /// Gives up the session with the phone, and asks for everything again over a new client.
     fn ask_phone_anew(&mut self, session: &Session) {
         if !self.new_sessions.begin() {
@@ -102,7 +113,6 @@ impl Supervisor {
                 return;
             }
             // The library asks for each message once in the life of a client.
-            online.awaited.ask_again();
             sink.note(Ending::NewClient);
             online.set(None);
             end_connection(device, client);
@@ -125,8 +135,10 @@ mod tests {
         for _ in 0..10 {
             let start = Instant::now();
             while !sessions.begin() {
+                assert!(sessions.is_due, "it is done once the pause is over");
                 advance(Duration::from_secs(1)).await;
             }
+            assert!(!sessions.is_due);
             pauses.push(start.elapsed().as_secs());
         }
         assert_eq!(pauses, [0, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]);

@@ -33,8 +33,9 @@ impl Supervisor {
             let names = KnownNames::of_envelope(&client, &info).await;
             let Some(unreadable) = incoming::unreadable(&info, &me, &names) else { return Ok(()) };
             let store = AwaitedStore { store: &shared.sessions, device };
-            awaited.add(&store, unreadable, is_lost).await?;
-            match shared.events.get() {
+            // It comes again over a new connection when its acknowledgement was lost.
+            let is_new = awaited.add(&store, unreadable, is_lost).await?;
+            match shared.events.get().filter(|_| is_new) {
                 Some(events) => events.event(device, MessengerEvent::Undecryptable).await,
                 None => Ok(()),
             }
