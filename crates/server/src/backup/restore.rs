@@ -63,17 +63,34 @@ pub async fn restore(settings: &Settings, backup: &Path, now: Timestamp) -> Resu
     if target.database.is_none() {
         check_restored_by_hand(settings, key.as_deref()).await?;
     }
+    let folders = [target.media.as_deref(), Some(&*settings.data_dir)];
+    let made: Vec<&Path> = folders.into_iter().flatten().filter(|dir| !dir.exists()).collect();
+    let report = restore_into(settings, &target, file, key, now).await;
+    if report.is_err() {
+        // Only empty ones go.
+        made.into_iter().for_each(|dir| drop(fs::remove_dir(dir)));
+    }
+    report
+}
+
+async fn restore_into(
+    settings: &Settings,
+    target: &Target,
+    file: File,
+    key: Option<String>,
+    now: Timestamp,
+) -> Result<Report> {
     settings.create_data_dir()?;
     let draft = draft_in(&settings.data_dir).context("cannot write to the data directory")?;
     let media = target.media.as_deref().map(media_draft).transpose()?;
     let (manifest, files) =
-        unpack(file, settings, &target, key, draft.path(), media.as_ref()).await?;
+        unpack(file, settings, target, key, draft.path(), media.as_ref()).await?;
     let url = match &target.database {
         Some(_) => format!("sqlite:{}", draft.path().join(DATABASE).display()),
         None => settings.database_url.clone(),
     };
     let database = mark(&url, &manifest, now).await?;
-    put_in_place(&target, draft.path(), media.as_ref()).context("cannot put the data in place")?;
+    put_in_place(target, draft.path(), media.as_ref()).context("cannot put the data in place")?;
     let files = target.media.is_some().then_some(files);
     let Manifest { created_at, database: kind, media, .. } = manifest;
     Ok(Report { created_at, kind, database, media, files })
