@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use wacore::types::message::MessageInfo;
 
-use crate::limits::{AWAITED_FOR, AWAITED_MAX, LATE_COUNT_MAX, LATE_MAX};
+use crate::limits::{AWAITED_FOR, AWAITED_MAX, LATE_COUNT_MAX, LATE_MAX, REQUESTS_MAX};
 use crate::recovery;
 
 /// Awaited messages, by chat, sender and id.
@@ -199,8 +199,8 @@ impl Awaited {
         self.keep(store, reports).await
     }
 
-    /// What the phone may still have to be asked for: the library does not after every failure, and what
-    /// an earlier process began to wait for is not known to it.
+    /// What the phone may still have to be asked for, not too much at once: the library does not after every failure, and
+    /// what an earlier process began to wait for is not known to it.
     pub(crate) fn take_requests(&self) -> Vec<MessageInfo> {
         let mut awaited = self.0.lock();
         let open = awaited.iter_mut().filter(|awaiting| !awaiting.is_requested);
@@ -208,7 +208,7 @@ impl Awaited {
             awaiting.is_requested = true;
             recovery::info_of(&awaiting.message)
         });
-        requests.collect()
+        requests.take(REQUESTS_MAX).collect()
     }
 
     /// Whether something has been waited for long enough.
@@ -360,6 +360,18 @@ mod tests {
         let came = [Envelope::of(&message("M1", None))];
         let (one, two) = tokio::join!(awaited.came(&store, &came), awaited.came(&store, &came));
         assert_eq!(one.unwrap() + two.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_phone_is_not_asked_for_everything_at_once() {
+        let sessions: Arc<dyn ProtocolStore> = Arc::new(MemoryStore::for_protocol());
+        let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
+        let awaited = Awaited::default();
+        for n in 0..REQUESTS_MAX + 3 {
+            awaited.add(&store, message(&format!("M{n}"), None), false).await.unwrap();
+        }
+        let asked = [(); 3].map(|()| awaited.take_requests().len());
+        assert_eq!(asked, [REQUESTS_MAX, 3, 0]);
     }
 
     #[tokio::test]

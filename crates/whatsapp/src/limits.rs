@@ -163,6 +163,8 @@ pub(crate) const AWAITED_FOR: Duration = Duration::from_secs(10);
 pub(crate) const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Messages of one device that are kept when they are reported: half of those that are waited for.
 pub(crate) const LATE_COUNT_MAX: usize = AWAITED_MAX / 2;
+/// Messages for which the phone is asked between two looks at the connection.
+pub(crate) const REQUESTS_MAX: usize = 50;
 /// First pause between two sessions with the own phone that are given up; it doubles from there.
 pub(crate) const NEW_SESSION_FIRST: Duration = Duration::from_secs(60);
 /// Longest such pause.
