@@ -13,6 +13,7 @@ pub mod chats;
 pub mod deliveries;
 pub mod devices;
 pub mod files;
+pub mod find;
 pub mod grants;
 pub mod identities;
 pub mod lists;
@@ -82,7 +83,8 @@ macro_rules! store_conformance {
                 unknown_messages_are_skipped, several_messages_are_recorded_together,
                 receipts_only_move_forward, receipts_leave_incoming_messages_alone,
                 contacts_are_those_written_to, a_guessed_kind_is_corrected;
-            lists: both_directions_are_listed_newest_first, a_message_is_found_by_either_id, a_list_has_pages,
+            find: a_message_is_found_by_either_id;
+            lists: both_directions_are_listed_newest_first, a_list_has_pages,
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
                 a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,

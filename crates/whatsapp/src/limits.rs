@@ -165,7 +165,7 @@ pub(crate) const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const LATE_COUNT_MAX: usize = AWAITED_MAX / 2;
 /// Messages for which the phone is asked between two looks at the connection.
 pub(crate) const REQUESTS_MAX: usize = 50;
-/// First pause between two sessions with the own phone that are given up; it doubles from there.
+/// First pause between two sessions with the own phone that are dropped; it doubles from there.
 pub(crate) const NEW_SESSION_FIRST: Duration = Duration::from_secs(60);
 /// Longest such pause.
 pub(crate) const NEW_SESSION_MAX: Duration = Duration::from_secs(60 * 60);

@@ -488,22 +488,6 @@ impl Supervisor {
         self.online.presence.begin_connection(session.client.clone());
         self.emit(MessengerEvent::Connected).await;
     }
-
-    /// The library acts on most of them itself. For the others it waits until the server closes; we do not wait.
-    fn handle_stream_error(
-        &self,
-        session: &mut Session,
-        watch: &mut Connection,
-        node: &whatsapp_rust::OwnedNodeRef,
-    ) {
-        let code = node.get().attrs().optional_string("code").map(|code| code.to_string());
-        session.rearm();
-        if let Some(ending) = code.as_deref().and_then(Ending::from_stream_error) {
-            session.sink.note(ending);
-            self.online.set(None);
-            watch.deadline = Deadline::new(Duration::from_secs(1), DeadlineAction::Reconnect);
-        }
-    }
 }
 
 /// Waits until a flag is up, or its sender is dropped.

@@ -72,6 +72,22 @@ impl Supervisor {
         }
     }
 
+    /// The library acts on most of them itself. For the others it waits until the server closes; we do not wait.
+    pub(super) fn handle_stream_error(
+        &self,
+        session: &mut Session,
+        watch: &mut Connection,
+        node: &whatsapp_rust::OwnedNodeRef,
+    ) {
+        let code = node.get().attrs().optional_string("code").map(|code| code.to_string());
+        session.rearm();
+        if let Some(ending) = code.as_deref().and_then(Ending::from_stream_error) {
+            session.sink.note(ending);
+            self.online.set(None);
+            watch.deadline = Deadline::new(Duration::from_secs(1), DeadlineAction::Reconnect);
+        }
+    }
+
     pub(super) async fn on_deadline(&mut self, session: &Session, watch: &mut Connection) {
         let action = std::mem::replace(&mut watch.deadline, Deadline::none()).action;
         match action {

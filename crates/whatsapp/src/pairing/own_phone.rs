@@ -3,7 +3,7 @@
 //! The library may send on a session before it has stored what an incoming message changed in it; after a crash in
 //! between, the two ends do not fit. Others who cannot read a message ask for it again, and the library makes a new
 //! session with them. What the phone asks for again it leaves unanswered where no chat is named, as WhatsApp's own
-//! clients do, and what the phone has answered need not come a second time. Here the session is given up then: the
+//! clients do, and what the phone has answered need not come a second time. Here the session is dropped then: the
 //! next request begins a new one.
 
 use std::sync::Arc;
@@ -40,17 +40,17 @@ pub(super) fn retry(client: &Client, me: &Me) -> BoxFuture<'static, Arc<OwnedNod
     .boxed()
 }
 
-/// How often the session with the phone was given up, and when last.
+/// How often the session with the phone was dropped, and when last.
 #[derive(Default)]
 pub(super) struct NewSessions {
     count: u32,
     last: Option<Instant>,
-    /// Whether it is to be given up once the pause is over.
+    /// Whether it is to be dropped once the pause is over.
     is_due: bool,
 }
 
 impl NewSessions {
-    /// Whether it may be given up now; the pauses double, for a phone with which no session is of use.
+    /// Whether it may be dropped now; the pauses double, for a phone with which no session is of use.
     fn begin(&mut self) -> bool {
         let doublings = self.count.saturating_sub(1).min(16);
         let pause = (NEW_SESSION_FIRST * (1 << doublings)).min(NEW_SESSION_MAX);
@@ -97,7 +97,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives up the session with the phone, and asks for everything again over a new client.
+    /// Drops the session with the phone, and asks for everything again over a new client.
     fn ask_phone_anew(&mut self, session: &Session) {
         if !self.new_sessions.begin() {
             return;
@@ -109,7 +109,7 @@ impl Supervisor {
             let own = phones(&sink.me());
             let deleted = timeout(CLOSE_MAX, client.signal().delete_sessions(&own)).await;
             if !matches!(deleted, Ok(Ok(()))) {
-                tracing::warn!(%device, "the session with the phone could not be given up");
+                tracing::warn!(%device, "the session with the phone could not be dropped");
                 return;
             }
             // The library asks for each message once in the life of a client.
