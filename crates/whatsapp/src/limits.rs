@@ -161,7 +161,7 @@ pub(crate) const AWAITED_FOR: Duration = Duration::from_secs(10);
 /// How long the phone, which may be off, is asked over each new client for a message that was reported, or of which
 /// nothing is stored though it was decrypted.
 pub(crate) const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Messages of one device that are kept when they are reported: half of those that are waited for.
+/// Most awaited messages of one device, up to which a reported one is kept: half of [`AWAITED_MAX`].
 pub(crate) const LATE_COUNT_MAX: usize = AWAITED_MAX / 2;
 /// Messages for which the phone is asked between two looks at the connection.
 pub(crate) const REQUESTS_MAX: usize = 50;
